@@ -1,0 +1,6 @@
+"""The user's own data: lists, files and data sets with a column of prompts."""
+
+from lm_envs.data.dataset import PromptDataset
+from lm_envs.data.loading import load_dataset
+
+__all__ = ["PromptDataset", "load_dataset"]

@@ -1,0 +1,252 @@
+"""Weighted sums of rewards that report each term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lm_envs.errors import ConfigurationError, LMEnvsError, RewardError, UnknownNameError
+from lm_envs.rewards.awaiting import await_together
+from lm_envs.rewards.protocol import CallStyle, RewardFunction, call_style, is_per_step
+from lm_envs.rewards.scores import Scores, read_scores, show_episode
+
+PROVIDED_COLUMNS = ("completion_ids", "prompt_ids")
+"""Columns that environments pass to every reward, beside those of the data set."""
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    """One reward function in a weighted sum.
+
+    Attributes:
+        name: Its key in ``RewardBatch.terms``, unique within the sum.
+        function: The reward function.
+        weight: What its values are multiplied by.
+        per_step: Whether it is paid at every step instead of at the episode's end.
+    """
+
+    name: str
+    function: RewardFunction
+    weight: float = 1.0
+    per_step: bool = field(init=False)
+    style: CallStyle = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look up once how the function is called and when it is paid."""
+        object.__setattr__(self, "per_step", is_per_step(self.function))
+        object.__setattr__(self, "style", call_style(self.function))
+
+
+@dataclass
+class RewardBatch:
+    """The rewards of ``n`` episodes.
+
+    Attributes:
+        total: The sum of all terms, ``(n,)`` float64.
+        terms: Each term times its weight, ``(n,)`` float64.
+        token_rewards: If a reward returned per-token lists: for each episode the weighted sum of its lists,
+            ``(n_tokens,)`` float64. Their sum is part of ``total``; to spread it over the steps, subtract
+            ``token_rewards.sum()`` from the last step's reward and add ``token_rewards`` to all steps.
+    """
+
+    total: np.ndarray
+    terms: dict[str, np.ndarray]
+    token_rewards: list[np.ndarray] | None = None
+
+
+class RewardSum:
+    """A weighted sum of reward functions.
+
+    Calling it (or :meth:`episode`) evaluates the rewards that are paid at an episode's end, :meth:`step`
+    those that are paid at every step. It can be pickled if its functions can.
+
+    Args:
+        terms: The terms. Names that occur twice get ``_2``, ``_3``, ... appended.
+
+    Attributes:
+        terms: All terms in order.
+        per_step: The functions of the terms that are paid at every step.
+
+    Raises:
+        ConfigurationError: There is no term.
+    """
+
+    def __init__(self, terms: Iterable[RewardTerm]) -> None:
+        """Sort the terms into those paid at the end and those paid at every step."""
+        self.terms: tuple[RewardTerm, ...] = _with_unique_names(terms)
+        if not self.terms:
+            raise ConfigurationError("a reward needs at least one term, got none. Name one, e.g. reward='sentiment'.")
+        self._episode_terms = tuple(term for term in self.terms if not term.per_step)
+        self._step_terms = tuple(term for term in self.terms if term.per_step)
+        self.per_step: tuple[RewardFunction, ...] = tuple(term.function for term in self._step_terms)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all terms in order."""
+        return tuple(term.name for term in self.terms)
+
+    def __call__(self, prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> RewardBatch:
+        """The rewards at the end of episodes: see :meth:`episode`."""
+        return _evaluate(self._episode_terms, prompts, completions, columns)
+
+    def episode(self, prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> RewardBatch:
+        """Evaluate the rewards that are paid at the episode's end, for all episodes that ended.
+
+        Args:
+            prompts: The ``n`` prompts.
+            completions: The ``n`` completions.
+            **columns: Further data for each episode, each of length ``n``: the data set's columns,
+                ``prompt_ids`` and ``completion_ids``.
+
+        Raises:
+            RewardError: A function raised, or did not return one finite number, None or list of finite
+                numbers for each episode. None means that the reward does not apply to the episode; at least
+                one term has to apply.
+        """
+        return _evaluate(self._episode_terms, prompts, completions, columns)
+
+    def step(self, prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> RewardBatch:
+        """Evaluate the rewards that are paid at every step, given the completions so far.
+
+        Takes the same arguments and raises the same errors as :meth:`episode`.
+        """
+        return _evaluate(self._step_terms, prompts, completions, columns)
+
+    def check_columns(self, available: Iterable[str]) -> None:
+        """Check before any long work that the data have the columns that the rewards read.
+
+        Args:
+            available: The names of the data set's columns.
+
+        Raises:
+            UnknownNameError: A reward needs a column that is not there.
+        """
+        known = {*available, *PROVIDED_COLUMNS}
+        for term in self.terms:
+            _check_term_columns(term, known)
+
+    def __repr__(self) -> str:
+        """For example ``RewardSum(1.0 * sentiment + 0.2 * repetition)``."""
+        return f"RewardSum({' + '.join(f'{term.weight} * {term.name}' for term in self.terms)})"
+
+
+def _with_unique_names(terms: Iterable[RewardTerm]) -> tuple[RewardTerm, ...]:
+    unique: dict[str, RewardTerm] = {}
+    for term in terms:
+        name, number = term.name, 1
+        while name in unique:
+            number += 1
+            name = f"{term.name}_{number}"
+        unique[name] = RewardTerm(name, term.function, term.weight)
+    return tuple(unique.values())
+
+
+def _check_term_columns(term: RewardTerm, known: Iterable[str]) -> None:
+    for column in term.style.required:
+        if column not in known:
+            remedy = f"The reward {term.name!r} reads it: add it to the data, or set the reward's `column`."
+            raise UnknownNameError.for_name("column", column, known, remedy)
+
+
+def _evaluate(
+    terms: Sequence[RewardTerm], prompts: Sequence[str], completions: Sequence[str], columns: Mapping[str, Any]
+) -> RewardBatch:
+    n = len(prompts)
+    if len(completions) != n:
+        raise ConfigurationError(f"expected as many completions as prompts, got {len(completions)} and {n}.")
+    total = np.zeros(n)
+    if n == 0 or not terms:
+        return RewardBatch(total, {term.name: np.zeros(n) for term in terms})
+    arguments = {"prompts": prompts, "completions": completions, **columns}
+    results = _call_all(terms, arguments)
+    weighted: dict[str, np.ndarray] = {}
+    scores = [read_scores(term.name, r, prompts, completions) for term, r in zip(terms, results, strict=True)]
+    for term, score in zip(terms, scores, strict=True):
+        weighted[term.name] = term.weight * score.values
+        total += weighted[term.name]
+    _check_that_one_applies(terms, scores, prompts, completions)
+    if all(score.tokens is None for score in scores):
+        return RewardBatch(total, weighted)
+    return RewardBatch(total, weighted, _sum_tokens(terms, scores, arguments))
+
+
+def _call_all(terms: Sequence[RewardTerm], arguments: Mapping[str, Any]) -> list[Any]:
+    """Call every function once; await those that are ``async`` together."""
+    results: list[Any] = []
+    waiting: list[int] = []
+    try:
+        for term in terms:
+            results.append(_call(term, arguments))
+            if hasattr(results[-1], "__await__"):
+                waiting.append(len(results) - 1)
+    except BaseException:
+        for i in waiting:  # a coroutine that nobody awaits would warn
+            getattr(results[i], "close", lambda: None)()
+        raise
+    if waiting:
+        for i, result in zip(waiting, await_together([results[i] for i in waiting]), strict=True):
+            if isinstance(result, BaseException):
+                raise _failure(terms[i], result, arguments) from result
+            results[i] = result
+    return results
+
+
+def _call(term: RewardTerm, arguments: Mapping[str, Any]) -> Any:
+    try:
+        return term.style.call(term.function, arguments)
+    except LMEnvsError:  # says already what is wrong
+        raise
+    except Exception as error:
+        raise _failure(term, error, arguments) from error
+
+
+def _failure(term: RewardTerm, error: BaseException, arguments: Mapping[str, Any]) -> LMEnvsError:
+    if isinstance(error, LMEnvsError):
+        return error
+    missing = [column for column in term.style.required if column not in arguments]
+    there = sorted(set(arguments) - {"prompts", "completions"})
+    hint = f" It needs the columns {missing}; the data have {there}." if missing else ""
+    prompts, completions = arguments["prompts"], arguments["completions"]
+    return RewardError(
+        f"the reward {term.name!r} raised {type(error).__name__}: {error}.{hint} It was called for {len(prompts)} "
+        f"episode(s); the first: {show_episode(prompts[0], completions[0])}"
+    )
+
+
+def _check_that_one_applies(
+    terms: Sequence[RewardTerm], scores: Sequence[Scores], prompts: Sequence[str], completions: Sequence[str]
+) -> None:
+    if any(score.applies is None for score in scores):
+        return
+    none_applies = ~np.any([score.applies for score in scores], axis=0)
+    if none_applies.any():
+        i = int(np.argmax(none_applies))
+        raise RewardError(
+            f"no reward applies to an episode: {', '.join(repr(term.name) for term in terms)} returned None. Look "
+            f"for a missing return or an empty reference column. {show_episode(prompts[i], completions[i])}"
+        )
+
+
+def _sum_tokens(
+    terms: Sequence[RewardTerm], scores: Sequence[Scores], arguments: Mapping[str, Any]
+) -> list[np.ndarray]:
+    """Add up the per-token lists of all terms, for each episode."""
+    completion_ids = arguments.get("completion_ids")
+    sums: list[np.ndarray] = []
+    for i in range(len(arguments["prompts"])):
+        lists = [(t, s.tokens[i]) for t, s in zip(terms, scores, strict=True) if s.tokens is not None]
+        found = [(term, tokens) for term, tokens in lists if tokens is not None]
+        n_tokens = len(completion_ids[i]) if completion_ids is not None else max((len(t) for _, t in found), default=0)
+        total = np.zeros(n_tokens)
+        for term, tokens in found:
+            if len(tokens) != n_tokens:
+                raise RewardError(
+                    f"the reward {term.name!r} returned {len(tokens)} per-token values for {n_tokens} tokens; expected "
+                    f"one for each token. {show_episode(arguments['prompts'][i], arguments['completions'][i])}"
+                )
+            total += term.weight * tokens
+        sums.append(total)
+    return sums
