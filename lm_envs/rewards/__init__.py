@@ -4,8 +4,39 @@ A reward is any callable ``reward(prompts: list[str], completions: list[str], **
 a function written for TRL works unchanged. ``names()`` lists those that come with the package.
 """
 
+from lm_envs.rewards.answers import ExactMatch, Regex, TokenF1
 from lm_envs.rewards.combination import RewardBatch, RewardSum, RewardTerm
+from lm_envs.rewards.cross_entropy import CrossEntropy
+from lm_envs.rewards.fluency import Fluency
+from lm_envs.rewards.grammar import Grammar
+from lm_envs.rewards.keywords import Keywords
+from lm_envs.rewards.overlap import Bleu, ChrF, Rouge, Ter
 from lm_envs.rewards.registry import get, names, register
+from lm_envs.rewards.sentiment import Sentiment
+from lm_envs.rewards.shape import Distinct, Length, Repetition
 from lm_envs.rewards.specification import make_reward
 
-__all__ = ["RewardBatch", "RewardSum", "RewardTerm", "get", "make_reward", "names", "register"]
+__all__ = [
+    "Bleu",
+    "ChrF",
+    "CrossEntropy",
+    "Distinct",
+    "ExactMatch",
+    "Fluency",
+    "Grammar",
+    "Keywords",
+    "Length",
+    "Regex",
+    "Repetition",
+    "RewardBatch",
+    "RewardSum",
+    "RewardTerm",
+    "Rouge",
+    "Sentiment",
+    "Ter",
+    "TokenF1",
+    "get",
+    "make_reward",
+    "names",
+    "register",
+]

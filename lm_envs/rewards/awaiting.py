@@ -42,12 +42,14 @@ def _background_loop() -> asyncio.AbstractEventLoop:
             loop = _loops[os.getpid()] = asyncio.new_event_loop()
             thread = threading.Thread(target=loop.run_forever, name="lm-envs-rewards", daemon=True)
             thread.start()
-            atexit.register(_close, loop, thread)
+            atexit.register(_close, os.getpid(), loop, thread)
     return loop
 
 
-def _close(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+def _close(owner: int, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     """Stop the loop when the interpreter ends, so that it does not warn about being left open."""
+    if os.getpid() != owner:  # a fork shares file descriptors with the process that owns the loop
+        return
     loop.call_soon_threadsafe(loop.stop)
     thread.join(timeout=1.0)
     if not thread.is_alive():

@@ -78,7 +78,9 @@ class RewardSum:
         """Sort the terms into those paid at the end and those paid at every step."""
         self.terms: tuple[RewardTerm, ...] = _with_unique_names(terms)
         if not self.terms:
-            raise ConfigurationError("a reward needs at least one term, got none. Name one, e.g. reward='sentiment'.")
+            raise ConfigurationError(
+                "a reward needs at least one term, got none. Name one, e.g. reward='sentiment'."
+            )
         self._episode_terms = tuple(term for term in self.terms if not term.per_step)
         self._step_terms = tuple(term for term in self.terms if term.per_step)
         self.per_step: tuple[RewardFunction, ...] = tuple(term.function for term in self._step_terms)
@@ -152,7 +154,10 @@ def _check_term_columns(term: RewardTerm, known: Iterable[str]) -> None:
 
 
 def _evaluate(
-    terms: Sequence[RewardTerm], prompts: Sequence[str], completions: Sequence[str], columns: Mapping[str, Any]
+    terms: Sequence[RewardTerm],
+    prompts: Sequence[str],
+    completions: Sequence[str],
+    columns: Mapping[str, Any],
 ) -> RewardBatch:
     n = len(prompts)
     if len(completions) != n:
@@ -211,22 +216,24 @@ def _failure(term: RewardTerm, error: BaseException, arguments: Mapping[str, Any
     hint = f" It needs the columns {missing}; the data have {there}." if missing else ""
     prompts, completions = arguments["prompts"], arguments["completions"]
     return RewardError(
-        f"the reward {term.name!r} raised {type(error).__name__}: {error}.{hint} It was called for {len(prompts)} "
-        f"episode(s); the first: {show_episode(prompts[0], completions[0])}"
+        f"the reward {term.name!r} raised {type(error).__name__}: {error}.{hint} It was called for "
+        f"{len(prompts)} episode(s); the first: {show_episode(prompts[0], completions[0])}"
     )
 
 
 def _check_that_one_applies(
     terms: Sequence[RewardTerm], scores: Sequence[Scores], prompts: Sequence[str], completions: Sequence[str]
 ) -> None:
-    if any(score.applies is None for score in scores):
+    applies = [score.applies for score in scores if score.applies is not None]
+    if len(applies) < len(scores):
         return
-    none_applies = ~np.any([score.applies for score in scores], axis=0)
+    none_applies = ~np.any(applies, axis=0)
     if none_applies.any():
         i = int(np.argmax(none_applies))
         raise RewardError(
-            f"no reward applies to an episode: {', '.join(repr(term.name) for term in terms)} returned None. Look "
-            f"for a missing return or an empty reference column. {show_episode(prompts[i], completions[i])}"
+            f"no reward applies to an episode: {', '.join(repr(term.name) for term in terms)} returned None. "
+            "Look for a missing return or an empty reference column. "
+            f"{show_episode(prompts[i], completions[i])}"
         )
 
 
@@ -236,16 +243,16 @@ def _sum_tokens(
     """Add up the per-token lists of all terms, for each episode."""
     completion_ids = arguments.get("completion_ids")
     sums: list[np.ndarray] = []
-    for i in range(len(arguments["prompts"])):
+    for i, episode in enumerate(zip(arguments["prompts"], arguments["completions"], strict=True)):
         lists = [(t, s.tokens[i]) for t, s in zip(terms, scores, strict=True) if s.tokens is not None]
         found = [(term, tokens) for term, tokens in lists if tokens is not None]
-        n_tokens = len(completion_ids[i]) if completion_ids is not None else max((len(t) for _, t in found), default=0)
-        total = np.zeros(n_tokens)
+        lengths = [len(tokens) for _, tokens in found]
+        total = np.zeros(max(lengths, default=0) if completion_ids is None else len(completion_ids[i]))
         for term, tokens in found:
-            if len(tokens) != n_tokens:
+            if len(tokens) != len(total):
                 raise RewardError(
-                    f"the reward {term.name!r} returned {len(tokens)} per-token values for {n_tokens} tokens; expected "
-                    f"one for each token. {show_episode(arguments['prompts'][i], arguments['completions'][i])}"
+                    f"the reward {term.name!r} returned {len(tokens)} per-token values for {len(total)} "
+                    f"tokens; expected one for each token. {show_episode(*episode)}"
                 )
             total += term.weight * tokens
         sums.append(total)

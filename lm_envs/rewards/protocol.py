@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from lm_envs.errors import ConfigurationError
 
 RewardFunction = Callable[..., Any]
 """``reward(prompts: list[str], completions: list[str], **columns) -> list[float]``, plain or ``async``."""
+
+Texts = Sequence[str | None]
+"""Completions; None, like an empty text, is a completion without content."""
 
 EXPECTED = "reward(prompts: list[str], completions: list[str], **columns) -> list[float]"
 
@@ -72,11 +75,12 @@ def call_style(function: RewardFunction) -> CallStyle:
             f"the reward {reward_name(function)!r} cannot be called: expected {EXPECTED}, got the parameters "
             f"{inspect.signature(function)}. Add a parameter `completions` and, for the rest, `**columns`."
         )
-    needed = [p.name for p in keywords if p.default is inspect.Parameter.empty]
+    texts = ("prompts", "completions")
+    needed = [p.name for p in keywords if p.default is inspect.Parameter.empty and p.name not in texts]
     return CallStyle(
         by_position=by_position,
         accepted=None if any_keyword else tuple(p.name for p in keywords),
-        required=_declared_columns(function) + tuple(n for n in needed if n not in ("prompts", "completions")),
+        required=(*_declared_columns(function), *needed),
     )
 
 

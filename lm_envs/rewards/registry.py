@@ -73,8 +73,8 @@ def get(name: str, **params: Any) -> RewardFunction:
     reward = factory(**params)
     if not callable(reward):
         raise ConfigurationError(
-            f"what is registered as the reward {name!r} returned {reward!r}; expected a reward. If it is itself the "
-            f"reward, name its parameters as in {EXPECTED}."
+            f"what is registered as the reward {name!r} returned {reward!r}; expected a reward. If it is "
+            f"itself the reward, name its parameters as in {EXPECTED}."
         )
     return reward
 
@@ -99,20 +99,22 @@ def _is_redefinition(old: Any, new: Any) -> bool:
 
 
 def _check_parameters(name: str, factory: Callable[..., Any], params: dict[str, Any]) -> None:
-    signature = inspect.signature(factory).parameters.values()
+    signature = list(inspect.signature(factory).parameters.values())
     if _is_reward(factory):
         signature = [p for p in signature if p.name not in ("prompts", "completions")]
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature):
         known = [p.name for p in signature]
         for param in params:
             if param not in known:
-                raise ConfigurationError(str(UnknownNameError.for_name(f"parameter of reward {name!r}", param, known)))
+                error = UnknownNameError.for_name(f"parameter of the reward {name!r}", param, known)
+                raise ConfigurationError(str(error))
     if not _is_reward(factory):
         missing = [p.name for p in signature if _is_required(p) and p.name not in params]
         if missing:
             example = ", ".join(f"{p}=..." for p in missing)
             raise ConfigurationError(
-                f"the reward {name!r} needs {example}. Write rewards.get({name!r}, {example}) or '{name}:{example}'."
+                f"the reward {name!r} needs {example}. Write rewards.get({name!r}, {example}) or "
+                f"'{name}:{example}'."
             )
 
 

@@ -75,8 +75,8 @@ def _as_list(name: str, result: Any, prompts: Sequence[str], completions: Sequen
         result = result.tolist()
     if isinstance(result, (str, bytes, dict)) or not hasattr(result, "__len__"):
         raise RewardError(
-            f"the reward {name!r} returned {_shorten(repr(result))} ({type(result).__name__}); expected a list of "
-            f"{n} numbers, one for each episode. {show_episode(prompts[0], completions[0])}"
+            f"the reward {name!r} returned {_shorten(repr(result))} ({type(result).__name__}); expected a "
+            f"list of {n} numbers, one for each episode. {show_episode(prompts[0], completions[0])}"
         )
     if len(result) != n:
         raise RewardError(
@@ -90,13 +90,13 @@ def _number(name: str, value: Any, prompt: str, completion: str) -> float:
     value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
     if not isinstance(value, numbers.Real):
         raise RewardError(
-            f"the reward {name!r} returned {_shorten(repr(value))} ({type(value).__name__}) for an episode; expected "
-            f"a number, or a list of numbers, one for each token. {show_episode(prompt, completion)}"
+            f"the reward {name!r} returned {_shorten(repr(value))} ({type(value).__name__}) for an episode; "
+            f"expected a number, or a list of numbers, one for each token. {show_episode(prompt, completion)}"
         )
     if not math.isfinite(value):
         raise RewardError(
-            f"the reward {name!r} returned {float(value)}; expected a finite number. Look for a division by zero or "
-            f"the logarithm of zero. {show_episode(prompt, completion)}"
+            f"the reward {name!r} returned {float(value)}; expected a finite number. Look for a division by "
+            f"zero or the logarithm of zero. {show_episode(prompt, completion)}"
         )
     return float(value)
 

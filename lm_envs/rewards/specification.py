@@ -64,7 +64,8 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise ConfigurationError(
-                f"cannot read the reward {text!r}: expected 'name:parameter=value,parameter=value', got {part!r}."
+                f"cannot read the reward {text!r}: expected 'name:parameter=value,parameter=value', got "
+                f"{part!r}."
             )
         params[key.strip()] = _literal(value.strip())
     return name.strip(), params
@@ -83,18 +84,20 @@ def _weight(key: Any, value: Any) -> float:
     if not is_number or not math.isfinite(value):
         name = key if isinstance(key, str) else reward_name(key)
         raise ConfigurationError(
-            f"the weight of the reward {name!r} has to be a finite number, got {value!r}. Parameters belong into the "
-            f"name: {{'{name}:parameter=value': 1.0}}."
+            f"the weight of the reward {name!r} has to be a finite number, got {value!r}. Parameters belong "
+            f"into the name: {{'{name}:parameter=value': 1.0}}."
         )
     return float(value)
 
 
 def _function(spec: Any) -> RewardFunction:
     if inspect.isclass(spec):
-        raise ConfigurationError(f"a reward has to be an object, got the class {spec.__name__}. Pass {spec.__name__}().")
+        raise ConfigurationError(
+            f"a reward has to be an object, got the class {spec.__name__}. Pass {spec.__name__}()."
+        )
     if not callable(spec):
         raise ConfigurationError(
-            f"a reward has to be a function {EXPECTED}, a registered name, a mapping of these to weights, or a list of "
-            f"these; got {spec!r} ({type(spec).__name__})."
+            f"a reward has to be a function {EXPECTED}, a registered name, a mapping of these to weights, or "
+            f"a list of these; got {spec!r} ({type(spec).__name__})."
         )
     return spec
