@@ -1,0 +1,184 @@
+"""Whole token sequences and the transitions in them.
+
+A transformer is causal, so one pass over a sequence yields the outputs of all of its prefixes. Every transition of a
+rollout is therefore a pair (row, position): the prefix of ``row`` that ends at ``position``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch as th
+
+MIN_SAVING = 0.15  # share of padded positions that splitting a batch must save to be worth a second pass
+MIN_BUCKET_TOKENS = 512  # below this a pass costs its overhead, not its tokens
+
+
+@dataclass
+class PackedSequences:
+    """A minibatch: whole sequences, and the transitions that it asks for.
+
+    Attributes:
+        input_ids: ``(n_rows, n_tokens)`` integer tokens, right-padded, rows in descending order of length.
+        lengths: ``(n_rows,)`` int64 on the CPU.
+        rows: ``(n,)`` int64, row of each transition; ascending.
+        positions: ``(n,)`` int64, position of the last token of each transition's observation.
+    """
+
+    input_ids: th.Tensor
+    lengths: np.ndarray
+    rows: th.Tensor
+    positions: th.Tensor
+
+    def __len__(self) -> int:
+        """Number of transitions."""
+        return self.rows.shape[0]
+
+    def buckets(self) -> Iterator[tuple[th.Tensor, th.Tensor]]:
+        """Split rows by length where that saves padding.
+
+        Yields:
+            ``input_ids`` of some rows ``(n_rows, n_tokens)``, and the flat indices ``(n,)`` into
+            ``n_rows * n_tokens`` of their transitions. Concatenated, the transitions are in order.
+        """
+        for start, stop in _length_buckets(self.lengths):
+            width = int(self.lengths[start])
+            chosen = (self.rows >= start) & (self.rows < stop)
+            yield self.input_ids[start:stop, :width], ((self.rows - start) * width + self.positions)[chosen]
+
+    def transition_hidden(self, model: Callable[[th.Tensor], th.Tensor]) -> th.Tensor:
+        """Hidden states ``(n, hidden_size)`` after each transition's observation, differentiable.
+
+        Args:
+            model: Maps tokens ``(n_rows, n_tokens)`` to hidden states ``(n_rows, n_tokens, hidden_size)``.
+        """
+        parts = [model(ids).flatten(0, 1)[indices] for ids, indices in self.buckets()]
+        return parts[0] if len(parts) == 1 else th.cat(parts)
+
+
+def _length_buckets(lengths: np.ndarray) -> list[tuple[int, int]]:
+    """Cut rows, longest first, in two where it saves enough padding; and the parts again."""
+    if len(lengths) == 0:
+        return []
+
+    def cut(start: int, stop: int) -> list[tuple[int, int]]:
+        counts = np.arange(1, stop - start)
+        area = int(lengths[start]) * (stop - start)
+        saving = (stop - start - counts) * (lengths[start] - lengths[start + 1 : stop])
+        if len(counts) == 0 or saving.max() < MIN_SAVING * area or area < MIN_BUCKET_TOKENS:
+            return [(start, stop)]
+        middle = start + 1 + int(saving.argmax())
+        return cut(start, middle) + cut(middle, stop)
+
+    return cut(0, len(lengths))
+
+
+def pack_observations(obs: Mapping[str, th.Tensor]) -> tuple[PackedSequences, th.Tensor]:
+    """Treat each observation of a plain batch as a sequence with one transition at its end.
+
+    Args:
+        obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``.
+
+    Returns:
+        The sequences, sorted by length, and the indices ``(n,)`` that bring results back into the batch's order.
+    """
+    lengths, order = obs["attention_mask"].sum(dim=1).sort(descending=True, stable=True)
+    rows = th.arange(len(order), device=order.device)
+    packed = PackedSequences(obs["input_ids"][order], lengths.cpu().numpy(), rows, lengths - 1)
+    return packed, order.argsort()
+
+
+class SequenceStore:
+    """Tokens of a rollout's sequences, each stored once, and where each transition lies in them.
+
+    Args:
+        n_steps: Number of steps.
+        n_envs: Number of environments.
+        max_tokens: Length of an observation.
+
+    Attributes:
+        n_rows: Number of sequences so far.
+        tokens: ``(capacity, max_tokens)`` int32; the first ``n_rows`` rows count.
+        lengths: ``(capacity,)`` int64.
+        row_of: ``(n_steps, n_envs)`` int64, the sequence of each transition.
+        position_of: ``(n_steps, n_envs)`` int64, the position of its observation's last token.
+    """
+
+    def __init__(self, n_steps: int, n_envs: int, max_tokens: int) -> None:
+        self.n_rows = 0
+        self.tokens = np.zeros((2 * n_envs, max_tokens), dtype=np.int32)
+        self.lengths = np.zeros(2 * n_envs, dtype=np.int64)
+        self.row_of = np.zeros((n_steps, n_envs), dtype=np.int64)
+        self.position_of = np.zeros((n_steps, n_envs), dtype=np.int64)
+        self._columns = np.arange(max_tokens)
+        self._current = np.full(n_envs, -1)
+
+    def clear(self) -> None:
+        """Forget all sequences."""
+        self.n_rows = 0
+        self._current.fill(-1)
+
+    def add(self, step: int, input_ids: np.ndarray, attention_mask: np.ndarray, starts: np.ndarray) -> None:
+        """Store one step's observations; those that extend the sequence before them add to it.
+
+        Args:
+            step: Index of the step.
+            input_ids: ``(n_envs, max_tokens)`` int32.
+            attention_mask: ``(n_envs, max_tokens)``.
+            starts: ``(n_envs,)`` whether the observation begins an episode.
+        """
+        lengths = attention_mask.sum(axis=1, dtype=np.int64)
+        current = self._current
+        known = self._columns < self.lengths[current][:, None]
+        changed = ((self.tokens[current] != input_ids) & known).any(axis=1)
+        new = changed | (starts > 0) | (current < 0)
+        n_new = int(new.sum())
+        if n_new:
+            self._reserve(self.n_rows + n_new)
+            current[new] = np.arange(self.n_rows, self.n_rows + n_new)
+            self.n_rows += n_new
+        self.tokens[current] = input_ids
+        self.lengths[current] = lengths
+        self.row_of[step] = current
+        self.position_of[step] = lengths - 1
+
+    def _reserve(self, n_rows: int) -> None:
+        missing = n_rows - len(self.tokens)
+        if missing > 0:
+            grow = max(missing, len(self.tokens))
+            self.tokens = np.pad(self.tokens, ((0, grow), (0, 0)))
+            self.lengths = np.pad(self.lengths, (0, grow))
+
+    def parts(self, n_tokens: int) -> list[np.ndarray]:
+        """Split all sequences, longest first, into parts of about ``n_tokens`` tokens, padding included."""
+        order = np.argsort(-self.lengths[: self.n_rows], kind="stable")
+        part_of = np.cumsum(self.lengths[order]) // n_tokens
+        return [order[part_of == part] for part in np.unique(part_of)]
+
+    def pack(self, chosen: np.ndarray, device: th.device | str) -> tuple[PackedSequences, np.ndarray]:
+        """Build the minibatch of some sequences.
+
+        Args:
+            chosen: ``(k,)`` sequence numbers.
+            device: Where the tensors go.
+
+        Returns:
+            The minibatch, and for each of its transitions the flat index ``step * n_envs + env`` ``(n,)``.
+        """
+        ordered = chosen[np.argsort(-self.lengths[chosen], kind="stable")]
+        rank = np.full(self.n_rows, -1)
+        rank[ordered] = np.arange(len(ordered))
+        rows = rank[self.row_of.ravel()]
+        indices = np.flatnonzero(rows >= 0)
+        indices = indices[np.argsort(rows[indices], kind="stable")]
+        lengths = self.lengths[ordered]
+        ids = th.as_tensor(self.tokens[ordered, : lengths[0]], device=device)
+        packed = PackedSequences(
+            ids,
+            lengths,
+            th.as_tensor(rows[indices], device=device),
+            th.as_tensor(self.position_of.ravel()[indices], device=device),
+        )
+        return packed, indices

@@ -1,0 +1,164 @@
+"""Attention over a cache with one slot per environment, for every model family of transformers.
+
+A rollout step mixes rows that only append one token with rows whose whole prompt is new. All new tokens of all rows
+travel through the model as one flat sequence of shape ``(1, n_tokens)``, so every linear layer runs once; only
+attention has to know which token belongs to which slot. transformers lets a model's attention be replaced by name
+(`attention interface <https://huggingface.co/docs/transformers/attention_interface>`_); this module registers
+``"lm_envs_slots"``, which writes the new keys and values into a :class:`~agents.slot_cache.SlotCache` and attends to
+them there. Without a cache (updates, teacher forcing) it is plain causal attention over right-padded rows, which
+need no mask: padding only ever comes after the tokens that count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch as th
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+if TYPE_CHECKING:
+    from agents.slot_cache import SlotPass
+
+SLOT_ATTENTION = "lm_envs_slots"
+
+
+def slot_attention(
+    module: th.nn.Module,
+    query: th.Tensor,
+    key: th.Tensor,
+    value: th.Tensor,
+    attention_mask: th.Tensor | None = None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    slots: SlotPass | None = None,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    **_: Any,
+) -> tuple[th.Tensor, None]:
+    """Attend causally; with ``slots``, through the cache.
+
+    Args:
+        module: The attention layer; ``layer_idx`` names its place in the cache.
+        query: ``(batch, n_heads, n_tokens, head_dim)``; batch is 1 with ``slots``.
+        key: ``(batch, n_kv_heads, n_tokens, head_dim)``.
+        value: Like ``key``.
+        attention_mask: Ignored: rows are right-padded and attention is causal.
+        scaling: Factor on the scores; None means ``head_dim ** -0.5``.
+        dropout: Ignored: a policy's language model always runs in evaluation mode.
+        slots: What this pass computes; None for teacher forcing without a cache.
+        sliding_window: Number of most recent positions that a token sees; None for all.
+        softcap: Bound on the scores, applied as ``softcap * tanh(scores / softcap)`` (Gemma 2).
+
+    Returns:
+        ``(batch, n_tokens, n_heads, head_dim)`` and None (no attention weights).
+    """
+    if slots is None:
+        mask = _window_mask(query.shape[2], sliding_window, query.device)
+        return _attend(query, key, value, mask, scaling, softcap, is_causal=mask is None).transpose(1, 2), None
+    layer_idx: int = module.layer_idx  # type: ignore[assignment]
+    keys, values = slots.cache.layer(layer_idx, key)
+    outputs = []
+    if slots.prefill is not None:
+        outputs.append(_prefill(slots, query, key, value, keys, values, scaling, softcap, sliding_window))
+    if slots.n_decode:  # after the prefill, whose padding may have touched the positions written here
+        outputs.insert(0, _decode(slots, query, key, value, keys, values, scaling, softcap, sliding_window))
+    return th.cat(outputs).unsqueeze(0), None
+
+
+def _decode(
+    slots: SlotPass,
+    query: th.Tensor,
+    key: th.Tensor,
+    value: th.Tensor,
+    keys: th.Tensor,
+    values: th.Tensor,
+    scaling: float | None,
+    softcap: float | None,
+    sliding_window: int | None,
+) -> th.Tensor:
+    """Write and attend with the last token of every slot.
+
+    The query heads that share a key/value head become query positions of one attention problem, so keys are neither
+    repeated nor copied.
+
+    Returns:
+        ``(n_slots, n_heads, head_dim)``.
+    """
+    n = slots.n_decode
+    n_kv_heads, head_dim = key.shape[1], key.shape[3]
+    keys[slots.slot_range, :, slots.last_position] = key[0, :, :n].transpose(0, 1)
+    values[slots.slot_range, :, slots.last_position] = value[0, :, :n].transpose(0, 1)
+    grouped = query[0, :, :n].transpose(0, 1).reshape(n, n_kv_heads, -1, head_dim)
+    mask = slots.decode_mask(query.dtype, sliding_window)
+    output = _attend(grouped, keys[:, :, : slots.span], values[:, :, : slots.span], mask, scaling, softcap)
+    return output.reshape(n, -1, value.shape[3])
+
+
+def _prefill(
+    slots: SlotPass,
+    query: th.Tensor,
+    key: th.Tensor,
+    value: th.Tensor,
+    keys: th.Tensor,
+    values: th.Tensor,
+    scaling: float | None,
+    softcap: float | None,
+    sliding_window: int | None,
+) -> th.Tensor:
+    """Write and attend with the tokens before the last one, in the rows that have more than one new token.
+
+    Returns:
+        ``(n_rows * n_columns, n_heads, head_dim)``.
+    """
+    prefill = slots.prefill
+    assert prefill is not None
+    block = (prefill.rows.shape[0], prefill.positions.shape[1])
+    q, k, v = (x[0, :, slots.n_decode :].unflatten(1, block).transpose(0, 1) for x in (query, key, value))
+    keys[prefill.rows[:, None], :, prefill.positions] = k.transpose(1, 2)
+    values[prefill.rows[:, None], :, prefill.positions] = v.transpose(1, 2)
+    if prefill.from_start and sliding_window is None:
+        output = _attend(q, k, v, None, scaling, softcap, is_causal=True)
+    else:
+        k, v = keys[prefill.rows, :, : slots.span], values[prefill.rows, :, : slots.span]
+        output = _attend(q, k, v, prefill.mask(slots.span, sliding_window), scaling, softcap)
+    return output.transpose(1, 2).flatten(0, 1)
+
+
+def _attend(
+    query: th.Tensor,
+    key: th.Tensor,
+    value: th.Tensor,
+    mask: th.Tensor | None,
+    scaling: float | None,
+    softcap: float | None,
+    is_causal: bool = False,
+) -> th.Tensor:
+    """Scaled dot-product attention; by hand only where scores are capped, which no fused kernel offers."""
+    if softcap is None:
+        grouped = {"enable_gqa": True} if query.shape[1] != key.shape[1] else {}
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, scale=scaling, is_causal=is_causal, **grouped
+        )
+    repeats = query.shape[1] // key.shape[1]
+    key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+    scores = query @ key.transpose(-1, -2) * (scaling or query.shape[-1] ** -0.5)
+    scores = softcap * th.tanh(scores / softcap)
+    if is_causal:
+        mask = th.ones(scores.shape[-2:], dtype=th.bool, device=scores.device).tril()
+    if mask is not None:
+        mask = mask if mask.dtype == th.bool else mask == 0
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(dim=-1, dtype=th.float32).to(value.dtype) @ value
+
+
+def _window_mask(n_tokens: int, sliding_window: int | None, device: th.device) -> th.Tensor | None:
+    """The boolean causal mask ``(n_tokens, n_tokens)`` of a sliding window, or None where the window hides nothing."""
+    if sliding_window is None or n_tokens <= sliding_window:
+        return None
+    offset = th.arange(n_tokens, device=device)
+    distance = offset[:, None] - offset[None, :]
+    return (distance >= 0) & (distance < sliding_window)
+
+
+AttentionInterface.register(SLOT_ATTENTION, slot_attention)

@@ -1,0 +1,180 @@
+"""A key/value cache with one slot per environment: a prefix is computed once.
+
+The cache finds out by itself what is new. Neither dones nor recurrent state reach an SB3 policy, so each slot keeps
+the tokens it has seen; an observation that extends them costs its new tokens only, one that does not (a reset, a
+dropped turn) costs what lies behind the common prefix. A wrong guess is thus impossible: reuse is always checked
+against the token ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch as th
+
+
+@dataclass
+class Prefill:
+    """The tokens before the last one in rows with more than one new token, as a right-padded block.
+
+    Attributes:
+        rows: ``(n_rows,)`` int64, slot of each row.
+        positions: ``(n_rows, n_columns)`` int64, position of each token; padding stays within the slot and is
+            overwritten before anything reads it.
+        from_start: Whether every row starts at position 0, so that the block needs nothing from the cache.
+    """
+
+    rows: th.Tensor
+    positions: th.Tensor
+    from_start: bool
+    _masks: dict[int | None, th.Tensor] = field(default_factory=dict)
+
+    def mask(self, span: int, sliding_window: int | None) -> th.Tensor:
+        """What each token sees of its slot: ``(n_rows, 1, n_columns, span)`` bool."""
+        if sliding_window not in self._masks:
+            distance = self.positions[:, None, :, None] - th.arange(span, device=self.positions.device)
+            seen = distance >= 0
+            self._masks[sliding_window] = seen if sliding_window is None else seen & (distance < sliding_window)
+        return self._masks[sliding_window]
+
+
+@dataclass
+class SlotPass:
+    """One pass through the model: the last token of ``n_decode`` slots, then a block of earlier tokens.
+
+    Attributes:
+        cache: Where keys and values are kept.
+        input_ids: ``(1, n_tokens)`` int64, last tokens first, then the block row by row.
+        position_ids: ``(1, n_tokens)`` int64.
+        n_decode: Number of slots, or 0 in a pass that only prefills.
+        span: Number of cache columns that attention reads.
+        slot_range: ``(n_slots,)`` int64, 0, 1, 2, ...
+        last_position: ``(n_slots,)`` int64, position of each slot's last token.
+        ragged: Whether slots differ in length, so that attention needs a mask.
+        prefill: The block, or None.
+    """
+
+    cache: SlotCache
+    input_ids: th.Tensor
+    position_ids: th.Tensor
+    n_decode: int
+    span: int
+    slot_range: th.Tensor
+    last_position: th.Tensor
+    ragged: bool
+    prefill: Prefill | None
+    _masks: dict[int | None, th.Tensor | None] = field(default_factory=dict)
+
+    def decode_mask(self, dtype: th.dtype, sliding_window: int | None) -> th.Tensor | None:
+        """Additive mask ``(n_slots, 1, 1, span)`` of what the last tokens see; None where they see everything."""
+        if sliding_window not in self._masks:
+            self._masks[sliding_window] = self._build_decode_mask(dtype, sliding_window)
+        return self._masks[sliding_window]
+
+    def _build_decode_mask(self, dtype: th.dtype, sliding_window: int | None) -> th.Tensor | None:
+        windowed = sliding_window is not None and self.span > sliding_window
+        if not self.ragged and not windowed:
+            return None
+        distance = self.last_position[:, None] - th.arange(self.span, device=self.last_position.device)
+        hidden = distance < 0
+        if windowed:
+            hidden |= distance >= sliding_window  # type: ignore[operator]
+        mask = th.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(hidden, float("-inf"))
+        return mask[:, None, None, :]
+
+
+class SlotCache:
+    """Keys and values of ``n_slots`` sequences, preallocated, written at per-slot positions.
+
+    Args:
+        n_slots: Number of environments.
+        capacity: Longest sequence in tokens.
+        device: Where the tensors live.
+        max_pass_tokens: Longest flat pass in tokens; a larger prefill is split, which bounds peak memory.
+
+    Attributes:
+        computed_tokens: Number of token positions computed so far, padding excluded.
+    """
+
+    def __init__(self, n_slots: int, capacity: int, device: th.device, max_pass_tokens: int = 16_384) -> None:
+        self.n_slots = n_slots
+        self.capacity = capacity
+        self.device = device
+        self.max_pass_tokens = max_pass_tokens
+        self.computed_tokens = 0
+        self._tokens = th.zeros((n_slots, capacity), dtype=th.int64, device=device)
+        self._lengths = th.zeros(n_slots, dtype=th.int64, device=device)
+        self._slot_range = th.arange(n_slots, device=device)
+        self._columns = th.arange(capacity, device=device)
+        self._layers: dict[int, tuple[th.Tensor, th.Tensor]] = {}
+
+    def clear(self) -> None:
+        """Forget all prefixes, for example because the weights have changed. Memory stays allocated."""
+        self._lengths.zero_()
+
+    def layer(self, layer_idx: int, like: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+        """Keys and values of a layer, each ``(n_slots, n_kv_heads, capacity, head_dim)``, allocated on first use."""
+        if layer_idx not in self._layers:
+            shape = (self.n_slots, like.shape[1], self.capacity, like.shape[3])
+            self._layers[layer_idx] = (like.new_zeros(shape), like.new_zeros(shape))
+        return self._layers[layer_idx]
+
+    def plan(self, input_ids: th.Tensor, lengths: th.Tensor) -> list[SlotPass]:
+        """Find the tokens that are new and remember them as cached.
+
+        Args:
+            input_ids: ``(n_slots, capacity)`` integer tokens, right-padded.
+            lengths: ``(n_slots,)`` int64, at least 1.
+
+        Returns:
+            The passes to run in order. The last one computes the last token of every slot.
+        """
+        input_ids = input_ids.long()
+        known = th.minimum(self._lengths, lengths - 1)  # the last token is always computed: its output is wanted
+        fresh = (input_ids != self._tokens) | (self._columns >= known[:, None])
+        start = fresh.byte().argmax(dim=1)  # first column that is not known: the common prefix's length
+        n_before_last = lengths - 1 - start
+        facts = th.stack([n_before_last.max(), n_before_last.sum(), lengths.max(), lengths.min()]).tolist()
+        self._tokens.copy_(input_ids)
+        self._lengths.copy_(lengths)
+        self.computed_tokens += facts[1] + self.n_slots
+        last = lengths - 1
+        n_columns, span, ragged = facts[0], facts[2], facts[2] != facts[3]
+        blocks = self._blocks(start, n_before_last, n_columns) if n_columns else [None]
+        return [self._pass(input_ids, last, block, span, ragged, decode=block is blocks[-1]) for block in blocks]
+
+    def _blocks(self, start: th.Tensor, counts: th.Tensor, n_columns: int) -> list[Prefill | None]:
+        rows = counts.nonzero().flatten()
+        positions = (start[rows, None] + self._columns[:n_columns]).clamp_(max=self.capacity - 1)
+        from_start = not bool(start[rows].any())
+        rows_per_pass = max(1, self.max_pass_tokens // n_columns)
+        pairs = zip(rows.split(rows_per_pass), positions.split(rows_per_pass), strict=True)
+        return [Prefill(r, p, from_start) for r, p in pairs]
+
+    def _pass(
+        self,
+        input_ids: th.Tensor,
+        last: th.Tensor,
+        block: Prefill | None,
+        span: int,
+        ragged: bool,
+        decode: bool,
+    ) -> SlotPass:
+        ids, positions = [], []
+        if decode:
+            ids.append(input_ids[self._slot_range, last])
+            positions.append(last)
+        if block is not None:
+            ids.append(input_ids[block.rows[:, None], block.positions].flatten())
+            positions.append(block.positions.flatten())
+        return SlotPass(
+            cache=self,
+            input_ids=th.cat(ids).unsqueeze(0),
+            position_ids=th.cat(positions).unsqueeze(0),
+            n_decode=self.n_slots if decode else 0,
+            span=span,
+            slot_range=self._slot_range,
+            last_position=last,
+            ragged=ragged,
+            prefill=block,
+        )
