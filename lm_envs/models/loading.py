@@ -1,0 +1,144 @@
+"""Tokenizers and frozen language models, loaded once per process and shared."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lm_envs.errors import ModelError, UnknownNameError
+from lm_envs.models import checks
+from lm_envs.models.aliases import resolve
+from lm_envs.models.loading_errors import reported
+from lm_envs.models.quiet import quiet_transformers
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+_lock = threading.RLock()  # transformers sets process-wide state while it loads
+_tokenizers: dict[tuple[Any, ...], PreTrainedTokenizerBase] = {}
+_models: weakref.WeakValueDictionary[tuple[Any, ...], PreTrainedModel] = weakref.WeakValueDictionary()
+
+
+def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model, the same object for the same name.
+
+    Where the tokenizer names no padding token, the end-of-text token pads.
+
+    Args:
+        name: An alias (``"tiny"``, ``"smollm2-135m"``), a Hugging Face id, or a local folder.
+        trust_remote_code: Run code that comes with the model. Only for models that you trust.
+
+    Raises:
+        UnknownNameError: ``name`` is almost an alias.
+        ModelError: There is no such model here or on the hub, or its tokenizer cannot be read.
+    """
+    source = resolve(name)
+    key = (source, _signature(source), trust_remote_code)
+    with _lock:
+        if key not in _tokenizers:
+            _tokenizers[key] = _read_tokenizer(name, source, trust_remote_code)
+        return _tokenizers[key]
+
+
+def load_language_model(
+    name: str, device: str | torch.device = "cpu", dtype: str = "float32", *, trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """Return a causal language model, frozen and in evaluation mode, shared while anybody holds it.
+
+    Every caller with the same name, device and dtype gets the same object: deep-copy it to train it.
+
+    Args:
+        name: An alias (``"tiny"``, ``"smollm2-135m"``), a Hugging Face id, or a local folder.
+        device: Where the weights go: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` (a GPU if there is).
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        trust_remote_code: Run code that comes with the model. Only for models that you trust.
+
+    Raises:
+        UnknownNameError: ``name`` is almost an alias, or ``dtype`` is unknown.
+        ModelError: There is no such model here or on the hub; it is no causal language model; its weights are
+            damaged, incomplete or not finite; or the device is not there.
+    """
+    torch_dtype, torch_device = _torch_dtype(dtype), _torch_device(device)
+    source = resolve(name)
+    key = (source, _signature(source), str(torch_device), str(torch_dtype), trust_remote_code)
+    with _lock:
+        model = _models.get(key)
+        if model is None:
+            model = _read_model(name, source, torch_dtype, torch_device, trust_remote_code)
+            _models[key] = model
+        return model
+
+
+def _read_tokenizer(name: str, source: str, trust_remote_code: bool) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    with reported("tokenizer", name, source), quiet_transformers(progress_bars=not Path(source).is_dir()):
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
+    if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _read_model(
+    name: str, source: str, dtype: torch.dtype, device: torch.device, trust_remote_code: bool
+) -> PreTrainedModel:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with quiet_transformers(progress_bars=not Path(source).is_dir()):
+        with reported("configuration", name, source):
+            config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
+        checks.check_causal(name, config, trust_remote_code)
+        with reported("weights", name, source):
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                source,
+                config=config,
+                dtype=dtype,
+                trust_remote_code=trust_remote_code,
+                output_loading_info=True,
+            )
+    model, report = loaded
+    checks.check_complete(name, report)
+    checks.check_finite(name, model)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _signature(source: str) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a folder is written again: a model retrained in place is read anew."""
+    if not Path(source).is_dir():
+        return ()
+    with os.scandir(source) as entries:
+        stats = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
+    return tuple(sorted((file, stat.st_size, stat.st_mtime_ns) for file, stat in stats))
+
+
+def _torch_dtype(dtype: str) -> torch.dtype:
+    import torch
+
+    name = str(dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise UnknownNameError.for_name("dtype", name, DTYPES)
+    return getattr(torch, name)
+
+
+def _torch_device(device: str | torch.device) -> torch.device:
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+        if found.type == "cuda":  # "cuda" and "cuda:0" share one model
+            found = torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
+            torch.cuda.get_device_properties(found)
+    except (RuntimeError, AssertionError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise ModelError(
+            f"no such device: {device!r} ({first_line}). Use 'cpu', 'cuda', 'cuda:N' or 'auto'"
+        ) from error
+    return found
