@@ -1,0 +1,240 @@
+"""``TextGen-v0``: a language model's text, one token a step. The vector version is in ``text_gen_vector``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from lm_envs.episodes import TextEpisodes
+from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
+from lm_envs.text_gen_config import RENDER_FPS, RENDER_MODES, TextGenConfig, checked_options
+from lm_envs.token_state import Observation
+
+if TYPE_CHECKING:
+    from lm_envs.tasks import Task
+
+
+class TextGenEnv(gym.Env[Observation, np.int64]):
+    """Write a text, token by token, that continues a prompt and earns a reward.
+
+    ## Description
+    The token-level Markov decision process of language generation. The state is the tokens so far: a prompt
+    and what the agent appended to it. An action is the next token. The transition is deterministic: the token
+    is appended. A reward function scores the finished text. This is the setting in which policy gradient
+    methods fine-tune language models [1, 2].
+
+    | Task      | The agent has to                                             | Default reward           |
+    |-----------|--------------------------------------------------------------|--------------------------|
+    | `reviews` | continue the beginning of a review so that it turns positive | sentiment, 0 to 1        |
+    | `keywords`| use all the given words in one or two sentences              | coverage and fluency     |
+
+    `dataset=...` puts your own prompts in their place; `lm_envs.tasks.register` adds a task.
+
+    `gym.make_vec("TextGen-v0", num_envs=64)` makes `TextGenVectorEnv`: the same episodes in one pair of
+    arrays.
+
+    ## Observation Space
+    `Dict` of two arrays with Hugging Face's names, each of length `L = max_prompt_tokens + max_new_tokens`:
+
+    | Key              | Type             | Range                | Meaning                                   |
+    |------------------|------------------|----------------------|-------------------------------------------|
+    | `input_ids`      | `Box(L,)` int32  | 0 to vocab_size - 1  | prompt, completion so far, then padding   |
+    | `attention_mask` | `Box(L,)` int8   | 0 or 1               | 1 for a token, 0 for padding              |
+
+    Padding is on the right, so an observation extends the one before it. Padded positions hold the
+    tokenizer's padding token (else its end-of-text token, else 0). The observation after the last action
+    includes it.
+
+    ## Action Space
+    `Discrete(vocab_size)`: the id of the next token. `vocab_size` is that of the model, which may exceed the
+    tokenizer's number of tokens; the ids in between are legal and have no text.
+
+    ## Rewards
+    0 until the episode ends; then the value of `reward` for (prompt, completion). A reward with the attribute
+    `per_step = True` is paid at every step instead, for the completion so far. `info["reward_terms"]`
+    names the terms; they sum to the episode's return.
+
+    ## Starting State
+    A prompt drawn uniformly, with replacement, from the chosen split, by `np_random`.
+    `reset(options={"index": i})` starts with prompt `i` instead (`{"indices": [...]}` in the vector
+    environment). The tokens are the tokenizer's, special tokens included; an empty prompt becomes the
+    begin-of-text (else end-of-text) token. Of a prompt longer than `max_prompt_tokens` the end is kept,
+    and the begin-of-text token where the tokenizer sets one.
+
+    ## Episode End
+    `terminated` is True, and `info["stop_reason"]` tells why, when the agent
+
+    - chooses an end-of-text token: `"eos"`;
+    - completes a stop string: `"stop"`;
+    - has used up its `max_new_tokens`: `"max_new_tokens"`.
+
+    All three are part of the task and visible in the state; `truncated` is always False.
+
+    ## Information
+    Empty until the episode ends; then
+
+    | Key             | Type             | Meaning                                                           |
+    |-----------------|------------------|-------------------------------------------------------------------|
+    | `prompt`        | str              | the whole prompt, even where the observation holds only its end   |
+    | `completion`    | str              | the generated text, no special tokens, cut before a stop string   |
+    | `stop_reason`   | str              | see above                                                         |
+    | `n_new_tokens`  | int              | number of actions                                                 |
+    | `prompt_index`  | int              | the prompt's place in its split                                   |
+    | `reward_terms`  | dict[str, float] | each term's part of the return; they sum to it                    |
+    | `token_rewards` | list[float]      | only if a reward is given token by token: its parts               |
+    | `is_success`    | bool             | only where the task defines it                                    |
+
+    ## Arguments
+    All are optional and given by keyword, `gym.make("TextGen-v0", task="keywords", max_new_tokens=24)`:
+
+    - `model` (str, `"tiny"`): whose tokens these are: an alias, a Hugging Face id, or a local folder.
+    - `task` (str, `"reviews"`): a registered task, see `lm_envs.tasks.names()`; or a `lm_envs.tasks.Task`.
+    - `dataset`: your own prompts in place of a task: a list of strings or dicts, a `.jsonl`, `.json`,
+      `.csv` or `.parquet` file, a folder with one file for each split, an id of the `datasets` hub, or a
+      `lm_envs.data.PromptDataset`. Needs `reward`.
+    - `reward`: a function `reward(prompts, completions, **columns)` that returns one number a completion, a
+      registered name, or a mapping of these to weights; default: the task's. `columns` holds the data set's
+      columns, and the tokens as `prompt_ids` and `completion_ids`.
+    - `max_prompt_tokens` (int, 32), `max_new_tokens` (int, 32): room for the prompt, and the token budget.
+    - `stop` (str or list of str): strings that end the episode when they appear in the completion.
+    - `split` (str, `"train"`): `"train"`, `"validation"` or `"test"`.
+    - `on_long_prompt` (str, `"truncate"`): what to do with prompts longer than `max_prompt_tokens`:
+      `"truncate"` keeps their ends, `"raise"` refuses them at construction.
+    - `prompt_column` (str, `"prompt"`), `columns` (list of str, all): which columns of `dataset` hold the
+      prompts, and which others reach the reward.
+    - `render_mode` (str): `"ansi"`: `render()` returns the coloured text of the episode; `"human"`: the text
+      appears on standard output as it is written. The environment variable `NO_COLOR` turns colours off.
+    - `device` (str, `"cpu"`): where rewards that need a language model, such as `fluency`, run it.
+    - `trust_remote_code` (bool, False): run code that comes with the model. Only for models that you trust.
+
+    Errors come at construction: `ConfigurationError`, `UnknownNameError`, `DataError` or `ModelError` of
+    `lm_envs.errors`. Later, `step` raises `InvalidActionError` for an action outside the vocabulary,
+    `RewardError` for a reward that fails, and Gymnasium's `ResetNeeded` before `reset` and after the end.
+
+    ## Version History
+    - v0: first version.
+
+    ## References
+    1. D. Ziegler et al., "Fine-Tuning Language Models from Human Preferences", 2019,
+       https://arxiv.org/abs/1909.08593
+    2. R. Ramamurthy et al., "Is Reinforcement Learning (Not) for Natural Language Processing: Benchmarks,
+       Baselines, and Building Blocks for Natural Language Policy Optimization", ICLR 2023,
+       https://arxiv.org/abs/2210.01241
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": list(RENDER_MODES),
+        "render_fps": RENDER_FPS,
+    }
+
+    def __init__(
+        self,
+        *,
+        model: str = "tiny",
+        task: str | Task | None = None,
+        dataset: Any = None,
+        reward: Any = None,
+        max_prompt_tokens: int = 32,
+        max_new_tokens: int = 32,
+        stop: str | Sequence[str] | None = None,
+        split: str = "train",
+        on_long_prompt: str = "truncate",
+        prompt_column: str = "prompt",
+        columns: Sequence[str] | None = None,
+        render_mode: str | None = None,
+        device: str = "cpu",
+        trust_remote_code: bool = False,
+    ) -> None:
+        """Make the environment; the class documentation explains the arguments."""
+        config = TextGenConfig(
+            model=model,
+            task=task,
+            dataset=dataset,
+            reward=reward,
+            max_prompt_tokens=max_prompt_tokens,
+            max_new_tokens=max_new_tokens,
+            stop=stop,
+            split=split,
+            on_long_prompt=on_long_prompt,
+            prompt_column=prompt_column,
+            columns=columns,
+            render_mode=render_mode,
+            device=device,
+            trust_remote_code=trust_remote_code,
+        )
+        self._episodes = TextEpisodes(config, num_rows=1)
+        self._final_view: EpisodeView | None = None
+        self._stream = EpisodeStream()
+        self.render_mode = render_mode
+        self.observation_space = self._episodes.observation_space
+        self.action_space = self._episodes.action_space
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: Starts the random numbers anew.
+            options: ``{"index": i}`` starts with prompt ``i`` of the split.
+
+        Returns:
+            The observation and an empty info.
+
+        Raises:
+            ConfigurationError: There is no such prompt.
+            UnknownNameError: There is no such option.
+        """
+        super().reset(seed=seed)
+        options = checked_options(options, ("index",))
+        if options.get("index") is None:
+            index = np.array([self.np_random.integers(len(self._episodes.dataset))])
+        else:
+            index = self._episodes.checked_indices([options["index"]], "index")
+        self._episodes.start(np.zeros(1, dtype=np.int64), index)
+        self._final_view = None
+        if self.render_mode == "human":
+            self._stream.start(self._episodes.view(0))
+        return self._episodes.state.row_observation(0), {}
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Append a token.
+
+        Args:
+            action: Its id, an integer below the vocabulary's size.
+
+        Raises:
+            InvalidActionError: The action is no token id.
+            ResetNeeded: No episode is running.
+            RewardError: The reward failed.
+        """
+        self._episodes.check_running()
+        outcome = self._episodes.step(self._episodes.checked_actions(action, shape=()))
+        terminated = bool(outcome.ended.size)
+        info = outcome.infos[0] if terminated else {}
+        if terminated:
+            self._episodes.stop()
+            self._final_view = EpisodeView.of_info(info)
+        if self.render_mode == "human":
+            self._stream.grow(self._final_view or self._episodes.view(0))
+        return self._episodes.state.row_observation(0), float(outcome.rewards[0]), terminated, False, info
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The episode as coloured text in the mode ``"ansi"``; in the mode ``"human"`` it is on the
+        screen already.
+
+        Raises:
+            ResetNeeded: There has been no episode yet.
+        """
+        if self.render_mode is None:
+            gym.logger.warn('render() does nothing without a render mode: gym.make(..., render_mode="ansi")')
+            return None
+        if not self._episodes.started:
+            raise ResetNeeded("render() needs an episode: call reset() first")
+        if self.render_mode == "human":
+            return None
+        return episode_text(self._final_view or self._episodes.view(0))

@@ -1,0 +1,157 @@
+"""The arguments of ``TextGen-v0``, checked once, shared by the single and the vector environment."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lm_envs import tasks
+from lm_envs.errors import ConfigurationError, DataError, UnknownNameError
+from lm_envs.stopping import stop_strings
+
+if TYPE_CHECKING:
+    from lm_envs.data import PromptDataset
+    from lm_envs.rewards import RewardSum
+    from lm_envs.tasks import Task
+
+DEFAULT_TASK = "reviews"
+RENDER_MODES: tuple[str, ...] = ("human", "ansi")
+RENDER_FPS = 30
+LONG_PROMPT_POLICIES: tuple[str, ...] = ("truncate", "raise")
+# what every reward is called with; a column of that name would hide it
+RESERVED_COLUMNS: tuple[str, ...] = ("prompts", "completions", "prompt_ids", "completion_ids")
+
+
+@dataclass(frozen=True)
+class TextGenConfig:
+    """Arguments of ``TextGen-v0``; :class:`lm_envs.text_gen.TextGenEnv` documents them.
+
+    Raises:
+        ConfigurationError: A value cannot work, or two arguments exclude each other.
+        UnknownNameError: ``on_long_prompt`` or ``render_mode`` is not one of the known names.
+    """
+
+    model: str = "tiny"
+    task: str | Task | None = None
+    dataset: Any = None
+    reward: Any = None
+    max_prompt_tokens: int = 32
+    max_new_tokens: int = 32
+    stop: str | Sequence[str] | None = None
+    split: str = "train"
+    on_long_prompt: str = "truncate"
+    prompt_column: str = "prompt"
+    columns: Sequence[str] | None = None
+    render_mode: str | None = None
+    device: str = "cpu"
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading anything."""
+        for name in ("max_prompt_tokens", "max_new_tokens"):
+            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        object.__setattr__(self, "stop", stop_strings(self.stop))
+        _check_choice("on_long_prompt", self.on_long_prompt, LONG_PROMPT_POLICIES)
+        if self.render_mode is not None:
+            _check_choice("render_mode", self.render_mode, RENDER_MODES)
+        if self.task is not None and self.dataset is not None:
+            raise ConfigurationError(
+                f"got both task={self.task!r} and a dataset: a task brings its own prompts. Pass one of "
+                "the two; to score your own prompts as a task does, pass dataset=... and reward=..."
+            )
+        if self.dataset is not None and self.reward is None:
+            raise ConfigurationError(
+                "a dataset needs a reward: pass reward=..., a function reward(prompts, completions, "
+                "**columns) that returns one number a completion, a registered name "
+                "(lm_envs.rewards.names()), or a mapping of these to weights"
+            )
+
+    @property
+    def max_tokens(self) -> int:
+        """Length of an observation."""
+        return self.max_prompt_tokens + self.max_new_tokens
+
+    def load_task(self) -> Task | None:
+        """The task, looked up by name; None where the user brought a dataset.
+
+        Raises:
+            UnknownNameError: Nobody registered a task of that name.
+        """
+        if self.dataset is not None:
+            return None
+        return tasks.get(DEFAULT_TASK if self.task is None else self.task)
+
+    def load_dataset(self, task: Task | None) -> PromptDataset:
+        """The prompts of the split, with their columns.
+
+        Raises:
+            DataError: The data is missing, empty or malformed, or a column has a reserved name.
+            UnknownNameError: There is no such split or column.
+        """
+        from lm_envs.data import PromptDataset, load_dataset
+
+        if task is not None:
+            dataset = task.load(self.split)
+        elif isinstance(self.dataset, PromptDataset):
+            dataset = self.dataset
+        else:
+            dataset = load_dataset(
+                self.dataset, prompt_column=self.prompt_column, split=self.split, columns=self.columns
+            )
+        return _checked_dataset(dataset)
+
+    def load_reward(self, task: Task | None) -> RewardSum:
+        """The reward: the user's, else the task's; it uses this environment's model where it needs one."""
+        from lm_envs.rewards import RewardSum, RewardTerm, make_reward
+
+        spec = task.reward if self.reward is None and task is not None else self.reward
+        terms = make_reward(spec).terms
+        return RewardSum(RewardTerm(term.name, self._bound(term.function), term.weight) for term in terms)
+
+    def _bound(self, reward: Any) -> Any:
+        """A reward that left its language model open (it has ``for_environment``), with this one's."""
+        bind = getattr(reward, "for_environment", None)
+        return reward if bind is None else bind(model=self.model, device=self.device)
+
+
+def positive_int(name: str, value: Any) -> int:
+    """``value`` as an int that is at least 1.
+
+    Raises:
+        ConfigurationError: It is something else; the message names ``name``.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be an integer of at least 1, got {value!r}")
+    return number
+
+
+def checked_options(options: Mapping[str, Any] | None, known: Sequence[str]) -> Mapping[str, Any]:
+    """The options of ``reset``; none of them unknown.
+
+    Raises:
+        UnknownNameError: One is not in ``known``.
+    """
+    for name in options or {}:
+        _check_choice("reset option", name, known)
+    return options or {}
+
+
+def _check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UnknownNameError.for_name(argument, value, choices)
+
+
+def _checked_dataset(dataset: PromptDataset) -> PromptDataset:
+    for name in RESERVED_COLUMNS:
+        if name in dataset.columns:
+            raise DataError(
+                f"the dataset has a column named {name!r}, which rewards receive from the environment: "
+                "rename it or leave it out by columns=[...]"
+            )
+    return dataset
