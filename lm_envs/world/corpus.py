@@ -1,0 +1,47 @@
+"""The text that the tiny language model learns: a mixture of all kinds of documents of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from lm_envs.errors import UnknownNameError
+from lm_envs.world import reviews
+from lm_envs.world.splits import check_split
+
+
+def _review(rng: np.random.Generator, split: str) -> str:
+    return reviews.generate(rng, split).text
+
+
+_WRITERS: dict[str, Callable[[np.random.Generator, str], str]] = {
+    "reviews": _review,
+}
+SHARES = {"reviews": 1.0}
+DOMAINS = tuple(_WRITERS)
+
+
+def document(domain: str, rng: np.random.Generator, split: str = "train") -> str:
+    """Write one document, without its end-of-text token.
+
+    Args:
+        domain: One of :data:`DOMAINS`.
+        rng: Source of all randomness.
+        split: The split that the document's prompt belongs to.
+
+    Raises:
+        UnknownNameError: Unknown domain or split.
+    """
+    if domain not in _WRITERS:
+        raise UnknownNameError.for_name("domain", domain, DOMAINS)
+    check_split(split)
+    return _WRITERS[domain](rng, split)
+
+
+def documents(rng: np.random.Generator, split: str = "train") -> Iterator[str]:
+    """Endlessly write documents of all domains, in the proportions of :data:`SHARES`."""
+    shares = np.array([SHARES[domain] for domain in DOMAINS])
+    while True:
+        domain = DOMAINS[rng.choice(len(DOMAINS), p=shares / shares.sum())]
+        yield document(domain, rng, split)

@@ -1,0 +1,57 @@
+"""Dividing texts into training, validation and test parts by a hash, so that the parts never share a text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+
+from lm_envs.errors import UnknownNameError
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[str, ...] = get_args(Split)
+SIZES = {"train": 4096, "validation": 512, "test": 512}
+
+
+def split_of(text: str) -> str:
+    """The split that ``text`` belongs to: 80% train, 10% validation, 10% test, whoever asks."""
+    bucket = hashlib.sha256(text.encode()).digest()[0]
+    if bucket < 205:
+        return "train"
+    return "validation" if bucket < 231 else "test"
+
+
+def check_split(split: str) -> None:
+    """Raise an error for an unknown split.
+
+    Raises:
+        UnknownNameError: ``split`` is not one of train, validation, test.
+    """
+    if split not in SPLITS:
+        raise UnknownNameError.for_name("split", split, SPLITS)
+
+
+def collect(split: str, draw: Callable[[np.random.Generator], str], seed: int = 0) -> list[str]:
+    """Draw distinct texts of a split until it is full.
+
+    Args:
+        split: Name of the split.
+        draw: Makes one random text.
+        seed: Seed of the draws; every split has its own stream.
+
+    Returns:
+        ``SIZES[split]`` different texts, always the same ones for the same arguments.
+
+    Raises:
+        UnknownNameError: Unknown split.
+    """
+    check_split(split)
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
+    found: dict[str, None] = {}
+    while len(found) < SIZES[split]:
+        text = draw(rng)
+        if split_of(text) == split:
+            found[text] = None
+    return list(found)
