@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from lm_envs.errors import ConfigurationError, LMEnvsError, RewardError, UnknownNameError
+from lm_envs.errors import (
+    ConfigurationError,
+    MissingDependencyError,
+    ModelError,
+    RewardError,
+    UnknownNameError,
+)
 from lm_envs.rewards.awaiting import await_together
 from lm_envs.rewards.protocol import CallStyle, RewardFunction, call_style, is_per_step
 from lm_envs.rewards.scores import Scores, read_scores, show_episode
 
 PROVIDED_COLUMNS = ("completion_ids", "prompt_ids")
 """Columns that environments pass to every reward, beside those of the data set."""
+
+
+PASSED_ON = (RewardError, ModelError, MissingDependencyError)
+"""What a reward may raise that is passed on as it is: it says already what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +203,8 @@ def _call_all(terms: Sequence[RewardTerm], arguments: Mapping[str, Any]) -> list
         raise
     if waiting:
         for i, result in zip(waiting, await_together([results[i] for i in waiting]), strict=True):
+            if isinstance(result, PASSED_ON):
+                raise result
             if isinstance(result, BaseException):
                 raise _failure(terms[i], result, arguments) from result
             results[i] = result
@@ -202,18 +214,16 @@ def _call_all(terms: Sequence[RewardTerm], arguments: Mapping[str, Any]) -> list
 def _call(term: RewardTerm, arguments: Mapping[str, Any]) -> Any:
     try:
         return term.style.call(term.function, arguments)
-    except LMEnvsError:  # says already what is wrong
+    except PASSED_ON:
         raise
     except Exception as error:
         raise _failure(term, error, arguments) from error
 
 
-def _failure(term: RewardTerm, error: BaseException, arguments: Mapping[str, Any]) -> LMEnvsError:
-    if isinstance(error, LMEnvsError):
-        return error
+def _failure(term: RewardTerm, error: BaseException, arguments: Mapping[str, Any]) -> RewardError:
     missing = [column for column in term.style.required if column not in arguments]
     there = sorted(set(arguments) - {"prompts", "completions"})
-    hint = f" It needs the columns {missing}; the data have {there}." if missing else ""
+    hint = f" It needs the columns {missing}; there are {there}." if missing else ""
     prompts, completions = arguments["prompts"], arguments["completions"]
     return RewardError(
         f"the reward {term.name!r} raised {type(error).__name__}: {error}.{hint} It was called for "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import Any
 
 from lm_envs.rewards.protocol import Texts
 from lm_envs.rewards.registry import register
-from lm_envs.rewards.words import require_choice, require_package, require_positive_integer
+from lm_envs.rewards.words import require_choice, require_positive_integer
 
+DEFAULT_MODEL = "tiny"
 LOGITS_AT_ONCE = 2**25  # numbers in a batch's logits: 128 MB in float32
 
 
@@ -32,27 +34,27 @@ class Fluency:
     fit into the model's context loses its beginning.
 
     Args:
-        model: The frozen language model: an alias, a Hugging Face id, or a local folder.
+        model: The frozen language model: an alias, a Hugging Face id, or a local folder. None: the
+            environment's model, and ``"tiny"`` outside of an environment.
         scale: ``"normalized"``, ``"probability"`` or ``"raw"``.
         floor: The minimum of the scale ``"raw"``, in nats a token.
         batch_size: Most texts in one forward pass; fewer where their logits would not fit into memory.
-        device: Where the model computes.
+        device: Where the model computes. None: where the environment's does, else on the CPU.
         dtype: What it computes in.
     """
 
     __name__ = "fluency"
-    model: str = "tiny"
+    model: str | None = None
     scale: str = "normalized"
     floor: float = -20.0
     batch_size: int = 32
-    device: str = "cpu"
+    device: str | None = None
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        """Check the scale, the batch size and that transformers is installed."""
+        """Check the scale and the batch size."""
         require_choice("fluency", "scale", self.scale, ("normalized", "probability", "raw"))
         require_positive_integer("fluency", "batch_size", self.batch_size)
-        require_package("transformers", "fluency")
 
     def __call__(
         self,
@@ -67,16 +69,30 @@ class Fluency:
         Raises:
             ModelError: The model cannot be loaded.
         """
-        from lm_envs.models import load_language_model, load_tokenizer
-
-        tokenizer = load_tokenizer(self.model)
-        language_model = load_language_model(self.model, device=self.device, dtype=self.dtype)
+        tokenizer, language_model = self._load()
         vocab_size = int(language_model.config.get_text_config().vocab_size)
         given = [None] * len(prompts)
         texts = zip(prompts, completions, prompt_ids or given, completion_ids or given, strict=True)
         pairs = [_token_pair(tokenizer, vocab_size, *text) for text in texts]
         means = mean_log_probs(language_model, pairs, self.batch_size)
         return [self._rescale(mean, vocab_size) for mean in means]
+
+    def for_environment(self, model: str, device: str) -> Fluency:
+        """This reward with the environment's model and device where it left them open."""
+        return dataclasses.replace(self, model=self.model or model, device=self.device or device)
+
+    def _load(self) -> tuple[Any, Any]:
+        """The tokenizer and the language model."""
+        from lm_envs.models import load_language_model, load_tokenizer
+
+        name = self.model or DEFAULT_MODEL
+        language_model = load_language_model(name, device=self.device or "cpu", dtype=self.dtype)
+        object.__setattr__(self, "_held", language_model)  # it is shared as long as somebody holds it
+        return load_tokenizer(name), language_model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the parameters, not the weights."""
+        return {key: value for key, value in vars(self).items() if key != "_held"}
 
     def _rescale(self, mean: float, vocab_size: int) -> float:
         if self.scale == "normalized":

@@ -42,7 +42,7 @@ class Keywords:
 
         Raises:
             UnknownNameError: The column is not there.
-            RewardError: A row is neither a text nor a list of texts.
+            DataError: A row is neither a text nor a list of texts.
         """
         rows = read_column(self, self.column, columns)
         pairs = zip(completions, rows, strict=True)

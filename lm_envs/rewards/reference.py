@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lm_envs.errors import RewardError, UnknownNameError
+from lm_envs.errors import DataError, UnknownNameError
 from lm_envs.rewards.protocol import Texts
 
 
@@ -39,7 +39,7 @@ class ReferenceReward(abc.ABC):
 
         Raises:
             UnknownNameError: The column is not there.
-            RewardError: A reference is neither a text nor a number nor a list of these.
+            DataError: A reference is neither a text nor a number nor a list of these.
         """
         rows = read_column(self, self.column, columns)
         pairs = zip(completions, rows, strict=True)
@@ -66,13 +66,13 @@ def read_column(reward: Any, column: str, columns: Mapping[str, Any]) -> Sequenc
 def texts_of(reward: Any, value: Any) -> list[str]:
     """The texts in one row of a column: a text, a number, a list of these, or None for no text."""
     value = value.tolist() if hasattr(value, "tolist") else value
-    if value is None:
+    if value is None or value != value:  # not a number: how pandas says None
         return []
     if isinstance(value, (str, int, float)):
         return [str(value)]
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in texts_of(reward, item)]
-    raise RewardError(
+    raise DataError(
         f"the reward {reward.__name__!r} expects a text or a list of texts in each row, got {value!r} "
         f"({type(value).__name__})."
     )
