@@ -12,7 +12,7 @@ from typing import Any
 
 import torch as th
 
-CHUNK_ELEMENTS = 2**22  # logits held at once: 16 MiB in float32
+CHUNK_ELEMENTS = 2**23  # logits held at once: 32 MiB in float32
 
 
 @dataclass(frozen=True)
