@@ -31,13 +31,15 @@ def token_texts(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 
 def _decode_each(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Decode each token behind another one, for decoders that strip the space of a text's first token."""
-    size = len(tokenizer)
-    alone = _decode(tokenizer, [[token] for token in range(size)])
-    anchor = next((token for token, text in enumerate(alone) if text.isascii() and text.strip()), None)
-    if anchor is None:
-        return alone
-    pairs = _decode(tokenizer, [[anchor, token] for token in range(size)])
-    return [text[len(alone[anchor]) :] for text in pairs]
+    tokens = range(len(tokenizer))
+    anchor = next((token for token in tokens if _is_plain(_decode(tokenizer, [[token]])[0])), None)
+    prefix = [] if anchor is None else [anchor]
+    start = len(_decode(tokenizer, [prefix])[0])
+    return [text[start:] for text in _decode(tokenizer, [[*prefix, token] for token in tokens])]
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and bool(text.strip())  # whole characters, and not special
 
 
 def _decode(tokenizer: PreTrainedTokenizerBase, batch: list[list[int]]) -> list[str]:

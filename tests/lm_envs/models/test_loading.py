@@ -210,3 +210,14 @@ def test_loading_prints_nothing_and_leaves_transformers_logging_alone(own_folder
     load_tokenizer(str(own_folder))
     assert capfd.readouterr() == ("", "")
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+def test_the_embedded_model_is_small_and_complete():
+    tokenizer, model = load_tokenizer("tiny"), load_language_model("tiny")
+    assert model.num_parameters() <= 2_000_000
+    assert len(tokenizer) == model.config.vocab_size
+    assert {tokenizer.eos_token_id, tokenizer.pad_token_id} <= set(range(len(tokenizer)))
+    chat = tokenizer.apply_chat_template([{"role": "user", "content": "hello"}], tokenize=False)
+    assert "hello" in chat
+    text = "the film was good. I liked it!"
+    assert tokenizer.decode(tokenizer(text).input_ids) == text
