@@ -52,9 +52,8 @@ class StopRule:
         over_budget = state.new_lengths >= self.max_new_tokens
         codes = np.where(over_budget, BUDGET, RUNNING).astype(np.int8)
         if self._may_complete is not None:
-            for row in np.flatnonzero(self._may_complete[actions]):
-                if self._tail_stops(state, int(row)):
-                    codes[row] = STOP
+            candidates = np.flatnonzero(self._may_complete[actions])
+            codes[candidates[self._tail_stops(state, candidates)]] = STOP
         codes[self._is_eos[actions]] = EOS
         return codes
 
@@ -63,11 +62,15 @@ class StopRule:
         found = [position for string in self.strings if (position := text.find(string)) >= 0]
         return text[: min(found)] if found else text
 
-    def _tail_stops(self, state: TokenState, row: int) -> bool:
-        ids = state.completion_ids(row)
-        tail = ids[~self.vocabulary.is_silent[ids]][-self._tail :]
-        text = self.vocabulary.decode([tail.tolist()])[0]
-        return any(string in text for string in self.strings)
+    def _tail_stops(self, state: TokenState, rows: IntArray) -> npt.NDArray[np.bool_]:
+        """Whether the last tokens of each of ``rows`` hold a stop string."""
+        if not rows.size:
+            return np.zeros(0, dtype=bool)
+        is_silent = self.vocabulary.is_silent
+        completions = [state.completion_ids(row) for row in rows]
+        tails = [ids[~is_silent[ids]][-self._tail :].tolist() for ids in completions]
+        texts = self.vocabulary.decode(tails)
+        return np.array([any(string in text for string in self.strings) for text in texts])
 
 
 def stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -76,7 +79,9 @@ def stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         ConfigurationError: It is neither a string nor a sequence of strings, or a string is empty.
     """
-    strings = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    if stop is None:
+        return ()
+    strings = tuple(stop) if isinstance(stop, Sequence) and not isinstance(stop, str) else (stop,)
     for string in strings:
         if not isinstance(string, str) or not string:
             raise ConfigurationError(
@@ -90,14 +95,17 @@ def stop_strings(stop: str | Sequence[str] | None) -> tuple[str, ...]:
 def completing_tokens(vocabulary: Vocabulary, strings: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     """Which tokens may complete one of ``strings``: those whose text holds a string's last character.
 
-    A token that is only a part of a character (byte-level vocabularies have some) may complete any character.
+    A token that is only a part of a character (byte-level vocabularies have some) may complete any character
+    that takes several bytes.
 
     Returns:
         ``(vocabulary.size,)`` bool.
     """
     from lm_envs.models import token_texts
 
-    wanted = {string[-1] for string in strings} | {"\N{REPLACEMENT CHARACTER}"}
+    wanted = {string[-1] for string in strings}
+    if not all(character.isascii() for character in wanted):
+        wanted.add("\N{REPLACEMENT CHARACTER}")
     may_complete = np.zeros(vocabulary.size, dtype=bool)
     for token, text in enumerate(token_texts(vocabulary.tokenizer)[: vocabulary.size]):
         may_complete[token] = not wanted.isdisjoint(text)

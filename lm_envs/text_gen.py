@@ -170,7 +170,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
         self._final_view: EpisodeView | None = None
         self._stream = EpisodeStream()
         self.render_mode = render_mode
-        self.observation_space = self._episodes.observation_space
+        self.observation_space = self._episodes.observation_space  # type: ignore[assignment]
         self.action_space = self._episodes.action_space
 
     def reset(
@@ -190,11 +190,11 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             UnknownNameError: There is no such option.
         """
         super().reset(seed=seed)
-        options = checked_options(options, ("index",))
-        if options.get("index") is None:
+        chosen = checked_options(options, ("index",)).get("index")
+        if chosen is None:
             index = np.array([self.np_random.integers(len(self._episodes.dataset))])
         else:
-            index = self._episodes.checked_indices([options["index"]], "index")
+            index = self._episodes.checked_indices([chosen], "index")
         self._episodes.start(np.zeros(1, dtype=np.int64), index)
         self._final_view = None
         if self.render_mode == "human":
@@ -223,9 +223,10 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             self._stream.grow(self._final_view or self._episodes.view(0))
         return self._episodes.state.row_observation(0), float(outcome.rewards[0]), terminated, False, info
 
-    def render(self) -> str | None:  # type: ignore[override]
-        """The episode as coloured text in the mode ``"ansi"``; in the mode ``"human"`` it is on the
-        screen already.
+    def render(self) -> str | None:
+        """The episode as coloured text in the mode ``"ansi"``.
+
+        In the mode ``"human"`` it is on the screen already.
 
         Raises:
             ResetNeeded: There has been no episode yet.

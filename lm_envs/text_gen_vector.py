@@ -58,7 +58,7 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-    @property
+    @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random number generator of each row."""
         return tuple(self._generator(row) for row in range(self.num_envs))
@@ -82,13 +82,12 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
             ConfigurationError: A list or mask of another length, or there is no such prompt.
             UnknownNameError: There is no such option.
         """
-        options = checked_options(options, ("indices", "reset_mask"))
+        given = checked_options(options, ("indices", "reset_mask"))
         seeds = self._seed_list(seed)
-        rows = self._rows_to_reset(options.get("reset_mask"))
-        if options.get("indices") is None:
-            indices = None
-        else:
-            indices = self._episodes.checked_indices(options["indices"], "indices")
+        rows = self._rows_to_reset(given.get("reset_mask"))
+        indices = None
+        if given.get("indices") is not None:
+            indices = self._episodes.checked_indices(given["indices"], "indices")
             self._check_count("the reset option 'indices'", indices)
         for row in rows:
             if seeds[row] is not None:
@@ -126,7 +125,7 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
             episodes.start(outcome.ended, self._draw(outcome.ended))
         return episodes.state.observation(), outcome.rewards, terminations, np.zeros_like(terminations), infos
 
-    def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
+    def render(self) -> tuple[str, ...] | None:
         """The running episodes as coloured texts in the mode ``"ansi"``.
 
         In the mode ``"human"`` each episode is printed when it ends.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -46,7 +45,7 @@ class Vocabulary:
         """Which tokens give no text: special ones and those that the tokenizer does not know, ``(size,)``."""
         return _silent_tokens(self)
 
-    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+    def decode(self, ids: list[list[int]]) -> list[str]:
         """The texts of token sequences, without special tokens, spaces left as they are."""
         tokenizer = self.tokenizer
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -106,7 +105,9 @@ def _eos_ids(source: str, tokenizer_eos: int | None) -> list[int]:
 
 @lru_cache(maxsize=16)
 def _silent_tokens(vocabulary: Vocabulary) -> npt.NDArray[np.bool_]:
-    tokenizer = vocabulary.tokenizer
-    silent = np.arange(vocabulary.size) >= len(tokenizer)
-    silent[[token for token in tokenizer.all_special_ids if token < vocabulary.size]] = True
+    from lm_envs.models import token_texts
+
+    texts = token_texts(vocabulary.tokenizer)[: vocabulary.size]
+    silent = np.ones(vocabulary.size, dtype=bool)
+    silent[: len(texts)] = [not text for text in texts]
     return silent

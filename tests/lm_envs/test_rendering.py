@@ -1,0 +1,122 @@
+"""What people see."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gymnasium as gym
+import pytest
+from gymnasium.error import ResetNeeded
+
+from lm_envs.models import load_tokenizer
+from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
+
+ANSI = re.compile(r"\x1b\[\d*m")
+
+
+def good(completions: list[str], **columns: Any) -> list[float]:
+    return [float("good" in text) for text in completions]
+
+
+def short(completions: list[str], **columns: Any) -> list[float]:
+    return [-0.1 * len(text) for text in completions]
+
+
+def arguments(stand_in: str, mode: str | None) -> dict[str, Any]:
+    shown = {"dataset": ["The lamp is"], "reward": {good: 1.0, short: 1.0}, "max_new_tokens": 8}
+    return {"model": stand_in, "render_mode": mode, **shown}
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_episode_text_is_coloured() -> None:
+    view = EpisodeView("The lamp is", " good.", {"good": 1.0, "short": -0.25}, "eos", 3)
+    assert episode_text(view) == (
+        "\x1b[2mThe lamp is\x1b[0m\x1b[1m good.\x1b[0m\n"
+        "\x1b[2m[3 tokens, eos]\x1b[0m  \x1b[32m+0.750\x1b[0m =  "
+        "good \x1b[32m+1.000\x1b[0m  short \x1b[31m-0.250\x1b[0m"
+    )
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert (
+        episode_text(EpisodeView("a", "b", {"good": 1.0}, "stop", 2)) == "ab\n[2 tokens, stop]  good +1.000"
+    )
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    text = episode_text(EpisodeView("a\tb", "c\x1b[2J\x07\nd"))
+    assert ANSI.sub("", text) == "a\tbc\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}\nd"
+
+
+def play(env: Any, stand_in: str, text: str) -> None:
+    for token in [*load_tokenizer(stand_in)(text)["input_ids"], 0]:
+        env.step(token)
+
+
+def test_ansi(stand_in: str) -> None:
+    env = gym.make("TextGen-v0", **arguments(stand_in, "ansi")).unwrapped
+    with pytest.raises(ResetNeeded, match="call reset"):
+        env.render()
+    env.reset(seed=0)
+    assert ANSI.sub("", str(env.render())) == "The lamp is"
+    env.step(load_tokenizer(stand_in)(" good")["input_ids"][0])
+    assert "[" not in ANSI.sub("", str(env.render()))
+    env.reset(seed=0)
+    play(env, stand_in, " good")
+    assert re.fullmatch(
+        r"The lamp is good\n\[\d tokens, eos\]  \+0.500 =  good \+1.000  short -0.500",
+        ANSI.sub("", str(env.render())),
+    )
+
+
+def test_human_writes_the_text_as_it_grows(stand_in: str, capsys: pytest.CaptureFixture[str]) -> None:
+    env = gym.make("TextGen-v0", **arguments(stand_in, "human"))
+    env.reset(seed=0)
+    assert ANSI.sub("", capsys.readouterr().out) == "The lamp is"
+    pieces = []
+    for token in load_tokenizer(stand_in)(" good é")["input_ids"]:
+        env.step(token)
+        pieces.append(ANSI.sub("", capsys.readouterr().out))
+    assert "".join(pieces) == " good é" and len(pieces) > 2
+    env.step(0)
+    assert re.match(r"\n\[\d tokens, eos\]  \+", ANSI.sub("", capsys.readouterr().out))
+    assert env.render() is None
+    assert capsys.readouterr().out == ""
+
+
+def test_stream_waits_for_the_rest_of_a_character(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = EpisodeStream()
+    for completion in ("", " \N{REPLACEMENT CHARACTER}", " é"):
+        stream.grow(EpisodeView("p", completion))
+    assert ANSI.sub("", capsys.readouterr().out) == " é"
+
+
+def test_vector_ansi(stand_in: str) -> None:
+    envs = gym.make_vec("TextGen-v0", num_envs=2, **arguments(stand_in, "ansi"))
+    with pytest.raises(ResetNeeded, match="call reset"):
+        envs.render()
+    envs.reset(seed=0)
+    assert [ANSI.sub("", text) for text in envs.render() or ()] == ["The lamp is"] * 2
+
+
+def test_vector_human_prints_finished_episodes(stand_in: str, capsys: pytest.CaptureFixture[str]) -> None:
+    envs = gym.make_vec("TextGen-v0", num_envs=2, **arguments(stand_in, "human"))
+    envs.reset(seed=0)
+    envs.step([5, 5])
+    assert capsys.readouterr().out == ""
+    envs.step([0, 5])
+    assert len(re.findall("tokens, eos", capsys.readouterr().out)) == 1
+    assert envs.render() is None
+
+
+def test_render_without_a_mode(stand_in: str) -> None:
+    env = gym.make("TextGen-v0", **arguments(stand_in, None)).unwrapped
+    env.reset()
+    with pytest.warns(UserWarning, match="render_mode"):
+        assert env.render() is None
