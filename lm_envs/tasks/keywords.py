@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def load_split(split: str) -> PromptDataset:
     """Sets of words of the small English world; the column ``keywords`` holds them."""
     from lm_envs.data import PromptDataset
-    from lm_envs.world import keyword_prompt, keyword_sets
+    from lm_envs.world.keywords import keyword_prompt, keyword_sets
 
     word_sets = [list(words) for words in keyword_sets(split)]
     return PromptDataset(

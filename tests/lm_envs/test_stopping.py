@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from lm_envs.errors import ConfigurationError
 from lm_envs.stopping import STOP_REASONS, StopRule, stop_strings
@@ -76,6 +79,26 @@ def test_decodes_only_candidates(stand_in: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Vocabulary, "decode", lambda self, ids: decoded.append(ids) or [""])
     assert play(vocabulary, ("#",), tokens) == (len(tokens), "")
     assert decoded == []
+
+
+def metaspace_model(folder: Path) -> str:
+    """Words with the space in front, which the decoder strips from a text's first word (as Llama 2's does)."""
+    words = {f"▁{word}": i for i, word in enumerate(("the", "end", "is", "near"))}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="▁is"))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    LlamaConfig(vocab_size=4, architectures=["LlamaForCausalLM"]).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("stop", "expected"), [("the end", 4), (" end", 4), ("is t", 3), (" ", 2), ("near ", 64)]
+)
+def test_decoder_that_strips_the_first_space(tmp_path: Path, stop: str, expected: int) -> None:
+    vocabulary = load_vocabulary(metaspace_model(tmp_path))
+    assert vocabulary.decode([[3, 2, 0, 1]]) == ["near is the end"]
+    steps, reason = play(vocabulary, (stop,), [3, 2, 0, 1] if expected < 64 else [2, 0, 1, 3])
+    assert (steps, reason) == ((expected, "stop") if expected < 64 else (4, ""))
 
 
 def test_budget_and_precedence(stand_in: str) -> None:
