@@ -46,7 +46,7 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"on_long_prompt": "raise", "max_prompt_tokens": 3},
         DataError,
-        r"1 of 2 prompts are longer than max_prompt_tokens=3, the first is prompt 1 with \d+ tokens: 'This is a",
+        r"1 of 2 prompts are longer than max_prompt_tokens=3, the first is prompt 1 with \d+ tokens",
     ),
 ]
 
