@@ -6,6 +6,7 @@ The algorithms stay Stable-Baselines3's own; everything here plugs into their pu
 from agents.policies import LMActorCriticPolicy
 from agents.reference_kl import ReferenceKLCallback
 from agents.sequence_rollout_buffer import SequenceRolloutBuffer
+from agents.token_rewards import TokenRewardsCallback
 from agents.vec_env import GymnasiumVecEnv, make_lm_vec_env
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "LMActorCriticPolicy",
     "ReferenceKLCallback",
     "SequenceRolloutBuffer",
+    "TokenRewardsCallback",
     "make_lm_vec_env",
 ]

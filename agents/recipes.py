@@ -134,9 +134,8 @@ class TrainConfig:
     def environment_kwargs(self) -> dict[str, Any]:
         """Keyword arguments for ``gym.make``, without the split."""
         given = {"task": self.task, "dataset": self.dataset, "reward": self.reward}
-        device = "cpu" if self.device == "auto" and not _has_gpu() else self.device.replace("auto", "cuda")
         chosen = {key: value for key, value in given.items() if value is not None}
-        return {**self.env_kwargs, **chosen, "model": self.model, "device": device}
+        return {**self.env_kwargs, **chosen, "model": self.model, "device": self.device}
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -233,9 +232,3 @@ def _check_integer(name: str, value: Any, least: int) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _has_gpu() -> bool:
-    import torch
-
-    return torch.cuda.is_available()

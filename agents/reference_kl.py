@@ -32,6 +32,7 @@ class ReferenceKLCallback(BaseCallback):
         coef: Penalty per nat; the starting value where ``target`` is given.
         target: KL divergence in nats per episode that the coefficient is steered to; None keeps ``coef`` fixed.
         horizon: Number of steps over which a relative error of 0.2 changes the coefficient by a factor of about 1.2.
+        coef_range: Bounds of the adapted coefficient, so that it cannot wind up while a target is out of reach.
         model: Name of the reference; None for the policy's own pretrained model.
 
     Attributes:
@@ -43,7 +44,12 @@ class ReferenceKLCallback(BaseCallback):
     """
 
     def __init__(
-        self, coef: float = 0.05, target: float | None = None, horizon: int = 10_000, model: str | None = None
+        self,
+        coef: float = 0.05,
+        target: float | None = None,
+        horizon: int = 10_000,
+        coef_range: tuple[float, float] = (1e-4, 1.0),
+        model: str | None = None,
     ) -> None:
         super().__init__()
         if coef < 0 or (target is not None and target <= 0) or horizon <= 0:
@@ -51,9 +57,12 @@ class ReferenceKLCallback(BaseCallback):
                 f"expected coef >= 0, target > 0 or None, horizon > 0; got coef={coef}, target={target}, "
                 f"horizon={horizon}."
             )
+        if target is not None and not 0 < coef_range[0] <= coef <= coef_range[1]:
+            raise ConfigurationError(f"with a target, coef={coef} must start within coef_range={coef_range}, above 0.")
         self.coef = coef
         self.target = target
         self.horizon = horizon
+        self.coef_range = coef_range
         self.model_name = model
         self.episode_kl = 0.0
         self._reference: LanguageModel | None = None
@@ -83,7 +92,7 @@ class ReferenceKLCallback(BaseCallback):
         self.episode_kl = episode_kl
         if self.target is not None:
             error = np.clip(episode_kl / self.target - 1.0, -0.2, 0.2)
-            self.coef *= float(np.exp(error * log_ratio.size / self.horizon))
+            self.coef = float(np.clip(self.coef * np.exp(error * log_ratio.size / self.horizon), *self.coef_range))
 
     def _log(self, log_ratio: np.ndarray, episode_kl: float) -> None:
         record = self.logger.record

@@ -1,0 +1,123 @@
+"""The bridge gives SB3 what it would get from single environments."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.env_util import make_vec_env
+
+from agents import GymnasiumVecEnv, make_lm_vec_env
+from lm_envs.errors import ConfigurationError, InvalidActionError
+
+
+@pytest.fixture
+def env_kwargs(lm_folder):
+    return {
+        "model": lm_folder, "dataset": ["the good", "a bad was", "is"] * 5, "max_prompt_tokens": 8, "max_new_tokens": 5,
+        "reward": lambda prompts, completions, **_: [float(len(c)) for c in completions],
+    }  # fmt: skip
+
+
+def test_same_steps_as_sb3s_own_vec_env(env_kwargs):
+    ours = make_lm_vec_env("TextGen-v0", n_envs=3, seed=7, env_kwargs=env_kwargs)
+    sb3s = make_vec_env("TextGen-v0", n_envs=3, seed=7, env_kwargs=env_kwargs)
+    rng = np.random.default_rng(0)
+    observations = ours.reset(), sb3s.reset()
+    ended = 0
+    for _ in range(40):
+        for key in ("input_ids", "attention_mask"):
+            assert (observations[0][key] == observations[1][key]).all()
+        actions = rng.integers(0, 64, 3)
+        (obs_a, rewards_a, dones_a, infos_a), (obs_b, rewards_b, dones_b, infos_b) = (
+            ours.step(actions),
+            sb3s.step(actions),
+        )
+        assert np.allclose(rewards_a, rewards_b) and rewards_a.dtype == np.float32
+        assert (dones_a == dones_b).all()
+        for a, b, done in zip(infos_a, infos_b, dones_a, strict=True):
+            if not done:
+                assert a == {}
+                continue
+            ended += 1
+            for key in (
+                "terminal_observation",
+                "TimeLimit.truncated",
+                "prompt",
+                "completion",
+                "stop_reason",
+                "reward_terms",
+            ):
+                if key == "terminal_observation":
+                    assert all((a[key][k] == b[key][k]).all() for k in a[key])
+                else:
+                    assert a[key] == b[key]
+            assert a["episode"]["r"] == b["episode"]["r"] and a["episode"]["l"] == b["episode"]["l"]
+        observations = obs_a, obs_b
+    assert ended > 10
+
+
+def test_seed_option_and_attributes(env_kwargs):
+    venv = make_lm_vec_env("TextGen-v0", n_envs=3, env_kwargs=env_kwargs)
+    venv.seed(5)
+    first = venv.reset()["input_ids"]
+    venv.seed(5)
+    assert (venv.reset()["input_ids"] == first).all()
+    venv.set_options({"indices": [1, 1, 1]})
+    same = venv.reset()["input_ids"]
+    assert (same == same[0]).all()
+    assert venv.get_attr("num_envs") == [3, 3, 3] and venv.get_attr("num_envs", [0]) == [3]
+    assert venv.env_is_wrapped(gym.Wrapper) == [False] * 3
+    venv.close()
+
+
+def test_per_row_results_are_shared_out(env_kwargs):
+    env_kwargs["render_mode"] = "ansi"
+    venv = make_lm_vec_env("TextGen-v0", n_envs=3, seed=0, env_kwargs=env_kwargs)
+    venv.reset()
+    texts = venv.env_method("render")
+    assert len(texts) == 3 and all(isinstance(text, str) for text in texts)
+    assert venv.env_method("render", indices=[1]) == [texts[1]]
+
+
+def test_attributes_cannot_be_set_for_some_rows(env_kwargs):
+    venv = make_lm_vec_env("TextGen-v0", n_envs=3, env_kwargs=env_kwargs)
+    venv.set_attr("note", 3)
+    assert venv.get_attr("note") == [3, 3, 3]
+    with pytest.raises(ConfigurationError, match="share their attributes"):
+        venv.set_attr("note", 4, indices=[0])
+
+
+def test_errors_pass_through(env_kwargs):
+    venv = make_lm_vec_env("TextGen-v0", n_envs=2, env_kwargs=env_kwargs)
+    venv.reset()
+    with pytest.raises(InvalidActionError, match="64"):
+        venv.step(np.array([1, 64]))
+
+
+@pytest.mark.parametrize("n_envs", [0, -1])
+def test_number_of_environments(n_envs):
+    with pytest.raises(ConfigurationError, match="n_envs must be at least 1"):
+        make_lm_vec_env(n_envs=n_envs)
+
+
+def test_an_environment_that_resets_in_the_next_step_is_refused():
+    with pytest.raises(ConfigurationError, match="SAME_STEP"):
+        GymnasiumVecEnv(gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync"))
+
+
+def test_a_gymnasium_environment_with_same_step_reset_is_bridged_too():
+    envs = gym.make_vec(
+        "CartPole-v1",
+        num_envs=2,
+        vectorization_mode="sync",
+        vector_kwargs={"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP},
+    )
+    venv = GymnasiumVecEnv(envs)
+    venv.seed(0)
+    obs = venv.reset()
+    for _ in range(60):
+        obs, _rewards, dones, infos = venv.step(np.ones(2, dtype=np.int64))
+        for done, info in zip(dones, infos, strict=True):
+            assert ("terminal_observation" in info) == done
+    assert obs.shape == (2, 4)
