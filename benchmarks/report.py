@@ -1,0 +1,118 @@
+"""From single measurements to medians, ratios and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Run = dict[str, Any]
+Length = tuple[int, int]
+
+METRICS = ("rollout", "update", "end_to_end", "peak_memory")
+# metric, system above the line, system below it
+RATIOS = (
+    ("end_to_end", "project", "textbook"),
+    ("rollout", "project", "generate"),
+    ("update", "project", "generate"),
+    ("end_to_end", "project", "generate"),
+    ("peak_memory", "project", "textbook"),
+)
+
+
+def summarise(runs: list[Run]) -> list[dict[str, Any]]:
+    """Median, minimum and maximum of each metric, for each length and system."""
+    groups: dict[tuple[Length, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((_length(run), run["system"]), []).append(run)
+    return [
+        {
+            "length": _label(length),
+            "system": system,
+            **{metric: spread(run[metric] for run in group) for metric in METRICS},
+            "note": group[0]["note"],
+        }
+        for (length, system), group in groups.items()
+    ]
+
+
+def compare(runs: list[Run]) -> list[dict[str, Any]]:
+    """Spread of the ratios between systems, and of the project's speed to that at the first length.
+
+    Ratios are taken within a round, where all systems ran one after the other.
+    """
+    found = {(run["round"], _length(run), run["system"]): run for run in runs}
+    lengths = list(dict.fromkeys(_length(run) for run in runs))
+    rows = []
+    for length in lengths:
+        for metric, above, below in RATIOS:
+            name = f"{metric}, {above} / {below}"
+            rows.append(_ratio(found, name, metric, (length, above), (length, below)))
+    for length in lengths[1:]:
+        name = f"end_to_end, project / project at {_label(lengths[0])}"
+        rows.append(_ratio(found, name, "end_to_end", (length, "project"), (lengths[0], "project")))
+    return [row for row in rows if row]
+
+
+def spread(values: Iterable[float]) -> dict[str, float]:
+    """Median, minimum and maximum."""
+    numbers = list(values)
+    return {"median": median(numbers), "min": min(numbers), "max": max(numbers)}
+
+
+def print_report(result: dict[str, Any], console: Console | None = None) -> None:
+    """Print the tables of a result of ``benchmarks.throughput``."""
+    console = console or Console()
+    machine = result["machine"]
+    console.print(
+        f"{result['settings']['model']} on {machine['device']}, {machine['cpu']}, "
+        f"{result['settings']['threads'] or machine['cores']} thread(s), load {machine['load_average']}"
+    )
+    console.print(_speed_table(result["summary"]))
+    console.print(_ratio_table(result["ratios"]))
+
+
+def _speed_table(summary: list[dict[str, Any]]) -> Table:
+    table = Table(title="tokens/s, median over rounds")
+    for column in ("length", "system", "rollout", "update", "end to end", "peak memory", "note"):
+        table.add_column(column, justify="left" if column in ("length", "system", "note") else "right")
+    for row in summary:
+        speeds = [f"{row[metric]['median']:,.0f}" for metric in METRICS[:3]]
+        memory = f"{row['peak_memory']['median'] / 2**30:.2f} GiB"
+        table.add_row(row["length"], row["system"], *speeds, memory, row["note"])
+    return table
+
+
+def _ratio_table(ratios: list[dict[str, Any]]) -> Table:
+    table = Table(title="ratios within a round, median (min to max)")
+    for column in ("length", "ratio", "value"):
+        table.add_column(column)
+    for row in ratios:
+        value = f"{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f})"
+        table.add_row(row["length"], row["name"], value)
+    return table
+
+
+def _ratio(
+    found: dict[tuple[int, Length, str], Run],
+    name: str,
+    metric: str,
+    above: tuple[Length, str],
+    below: tuple[Length, str],
+) -> dict[str, Any] | None:
+    """The ratio over all rounds that measured both sides; None where no round did."""
+    rounds = sorted({key[0] for key in found})
+    pairs = [(found.get((r, *above)), found.get((r, *below))) for r in rounds]
+    values = [a[metric] / b[metric] for a, b in pairs if a and b]
+    return {"length": _label(above[0]), "name": name, **spread(values)} if values else None
+
+
+def _length(run: Run) -> Length:
+    return run["prompt_tokens"], run["new_tokens"]
+
+
+def _label(length: Length) -> str:
+    return f"{length[0]}+{length[1]}"

@@ -1,0 +1,148 @@
+"""Tokens per second and peak memory of the same work by three systems: ``python -m benchmarks.throughput``.
+
+- ``project``: stock PPO with ``LMActorCriticPolicy``, ``SequenceRolloutBuffer`` and ``ReferenceKLCallback``.
+- ``textbook``: stock PPO with a policy as most people would write it (:mod:`benchmarks.textbook_policy`).
+- ``generate``: the bound, plain ``generate`` plus one teacher-forced forward and backward pass.
+
+All have the same weights, random prompts of the same length, and the same number of new tokens, as no token ends a
+text. Every measurement runs in a fresh process pinned to as many cores as it has threads. Systems take turns, in
+alternating order, over several rounds, and ratios are taken within a round: what slows the machine slows them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+from benchmarks.report import compare, print_report, summarise
+from benchmarks.workload import Workload
+
+SYSTEM_NAMES = ("project", "textbook", "generate")
+DEFAULT_LENGTHS = ("16+32", "32+224", "32+480")
+ROOT = Path(__file__).parent.parent
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    settings = _parser().parse_args(arguments)
+    result = run(settings)
+    if settings.json:
+        Path(settings.json).write_text(json.dumps(result, indent=1) + "\n")
+    print_report(result)
+
+
+def run(settings: argparse.Namespace) -> dict[str, Any]:
+    """Measure everything.
+
+    Args:
+        settings: The parsed command line.
+
+    Returns:
+        ``benchmark``, ``settings``, ``machine``, ``runs`` (every measurement), ``summary`` and ``ratios``.
+    """
+    machine = describe_machine(settings.device)
+    with tempfile.TemporaryDirectory() as folder:
+        model = _in_fresh_process("prepare", settings.model, folder)["model"]
+        base = _base_workload(settings, model)
+        plan = list(_plan(base, settings.lengths, settings.systems, settings.rounds))
+        runs = []
+        for i, (round_number, system, workload) in enumerate(plan):
+            label = f"{system} {workload.prompt_tokens}+{workload.new_tokens}"
+            print(f"[{i + 1}/{len(plan)}] {label}", file=sys.stderr, flush=True)
+            runs.append({"round": round_number, **_measured(system, workload)})
+    shown = {key: value for key, value in vars(settings).items() if key != "json"}
+    shown["lengths"] = ["+".join(map(str, length)) for length in settings.lengths]
+    return {
+        "benchmark": "throughput",
+        "settings": shown,
+        "machine": machine,
+        "runs": runs,
+        "summary": summarise(runs),
+        "ratios": compare(runs),
+    }
+
+
+def _plan(
+    base: Workload, lengths: Sequence[tuple[int, int]], systems: Sequence[str], rounds: int
+) -> Iterator[tuple[int, str, Workload]]:
+    """Every measurement in its order; every other round goes through the systems backwards."""
+    for round_number, length in itertools.product(range(rounds), lengths):
+        workload = dataclasses.replace(base, prompt_tokens=length[0], new_tokens=length[1], seed=round_number)
+        for system in systems if round_number % 2 == 0 else reversed(systems):
+            yield round_number, system, workload
+
+
+def _measured(system: str, workload: Workload) -> dict[str, Any]:
+    return _in_fresh_process("measure", system, json.dumps(dataclasses.asdict(workload)), threads=workload.threads)
+
+
+def _in_fresh_process(task: str, *arguments: str, threads: int = 0) -> dict[str, Any]:
+    """Run a task of ``benchmarks.worker`` and read its result.
+
+    Raises:
+        RuntimeError: If it fails; holds the end of what it printed.
+    """
+    environment = dict(os.environ)
+    if threads:
+        environment.update(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
+    command = [sys.executable, "-m", "benchmarks.worker", task, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        shown = arguments[0] if task == "measure" else task
+        raise RuntimeError(f"{shown} failed with exit code {done.returncode}:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _base_workload(settings: argparse.Namespace, model: str) -> Workload:
+    """The workload at the first length."""
+    names = [field.name for field in dataclasses.fields(Workload)]
+    given = {name: value for name, value in vars(settings).items() if name in names and name != "model"}
+    prompt_tokens, new_tokens = settings.lengths[0]
+    kl_coef = None if settings.no_kl else Workload.kl_coef
+    return Workload(model=model, prompt_tokens=prompt_tokens, new_tokens=new_tokens, kl_coef=kl_coef, **given)
+
+
+def parse_length(text: str) -> tuple[int, int]:
+    """``"16+32"``: prompt tokens and new tokens."""
+    prompt, plus, new = text.partition("+")
+    if not (plus and prompt.isdigit() and new.isdigit() and int(prompt) and int(new)):
+        raise argparse.ArgumentTypeError(f"expected PROMPT+NEW, two numbers of tokens such as 16+32; got {text!r}")
+    return int(prompt), int(new)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks.throughput", description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--model", default="tiny", help="alias, hub id or folder; 'random': random weights of tiny's size")
+    add("--lengths", nargs="+", type=parse_length, default=[parse_length(text) for text in DEFAULT_LENGTHS],
+        metavar="PROMPT+NEW", help=f"tokens of prompt and completion ({' '.join(DEFAULT_LENGTHS)})")  # fmt: skip
+    add("--systems", nargs="+", choices=SYSTEM_NAMES, default=list(SYSTEM_NAMES))
+    add("--rounds", type=int, default=3, help="times that every system is measured")
+    add("--n-envs", type=int, default=64)
+    add("--minibatch", type=int, default=16, help="episodes in a minibatch")
+    add("--iterations", type=int, default=1, help="iterations measured in a process")
+    add("--warmup", type=int, default=1, help="iterations before them (textbook: none)")
+    add("--device", default="cpu")
+    add("--dtype", default="float32", choices=("float32", "bfloat16"))
+    add("--threads", type=int, default=1, help="threads and cores of each process; 0: leave both alone")
+    add("--no-kl", action="store_true", help="no reference model, in no system")
+    add("--textbook-transitions", type=int, default=Workload.textbook_transitions,
+        help="the textbook system is measured on at most about this many transitions")  # fmt: skip
+    add("--textbook-tokens", type=int, default=Workload.textbook_tokens,
+        help="most tokens, padding included, in its minibatches: bounds its memory")  # fmt: skip
+    add("--json", metavar="FILE", help="also write everything to this file")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What the throughput benchmark runs in fresh processes; each task prints one line of JSON.
+
+``python -m benchmarks.worker prepare MODEL FOLDER`` saves the model that all systems use;
+``python -m benchmarks.worker measure SYSTEM WORKLOAD_JSON`` runs one system.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import pin
+from benchmarks.stopwatch import PHASES, peak_memory
+from benchmarks.workload import Workload, prepare_model
+
+
+def measure(system: str, workload: Workload) -> dict[str, Any]:
+    """Run a system.
+
+    Args:
+        system: A key of ``SYSTEMS``.
+        workload: What it does.
+
+    Returns:
+        ``system``, lengths, ``tokens`` measured, ``seconds`` by phase, tokens/s (``rollout``, ``update`` and
+        ``end_to_end``: rollout, scoring and update together), ``peak_memory`` in bytes, ``note``.
+    """
+    from benchmarks.systems import SYSTEMS
+
+    outcome = SYSTEMS[system](workload)
+    tokens = outcome.tokens * len(outcome.iterations)
+    seconds = {phase: sum(iteration[phase] for iteration in outcome.iterations) for phase in PHASES}
+    return {
+        "system": system,
+        "prompt_tokens": workload.prompt_tokens,
+        "new_tokens": workload.new_tokens,
+        "tokens": tokens,
+        "seconds": seconds,
+        "rollout": tokens / seconds["rollout"],
+        "update": tokens / seconds["update"],
+        "end_to_end": tokens / sum(seconds.values()),
+        "peak_memory": peak_memory(workload.device),
+        "note": outcome.note,
+    }
+
+
+def main() -> None:
+    """Do the task that the command line names."""
+    task, *arguments = sys.argv[1:]
+    if task == "prepare":
+        name, folder = arguments
+        result = {"model": prepare_model(name, Path(folder))}
+    else:
+        system, workload_json = arguments
+        workload = Workload(**json.loads(workload_json))
+        pin(workload.threads)
+        result = measure(system, workload)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

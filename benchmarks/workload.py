@@ -1,0 +1,147 @@
+"""The work that every system of the throughput benchmark does: same weights, same prompts, same number of tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RANDOM_MODEL = "random"  # a Llama of tiny's size with random weights
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One iteration: a rollout, its scoring under the reference, one epoch of updates.
+
+    Attributes:
+        model: Folder made by :func:`prepare_model`.
+        prompt_tokens: Length of every prompt.
+        new_tokens: Tokens generated in every episode; no token ends one earlier.
+        n_envs: Episodes generated side by side.
+        minibatch: Episodes in a minibatch; divides ``n_envs``.
+        device: A torch device.
+        dtype: ``"float32"`` or ``"bfloat16"``.
+        threads: Threads and cores of a measuring process; 0 leaves both alone.
+        seed: Seed of prompts and sampling.
+        warmup: Iterations before the clock counts (the textbook system has none: its iterations are long).
+        iterations: Iterations that count.
+        kl_coef: Coefficient of the KL penalty; None leaves the reference out everywhere.
+        textbook_transitions: The textbook system's rollout and update are measured on at most about this many
+            transitions.
+        textbook_tokens: Most tokens, padding included, in a minibatch of the textbook system.
+    """
+
+    model: str
+    prompt_tokens: int
+    new_tokens: int
+    n_envs: int = 64
+    minibatch: int = 16
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 1
+    seed: int = 0
+    warmup: int = 1
+    iterations: int = 1
+    kl_coef: float | None = 0.05
+    textbook_transitions: int = 2048
+    textbook_tokens: int = 65_536
+
+    def __post_init__(self) -> None:
+        """Check what would otherwise be measured wrongly."""
+        for name in ("prompt_tokens", "new_tokens", "n_envs", "minibatch", "iterations"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.n_envs % self.minibatch:
+            raise ValueError(f"minibatch must divide n_envs={self.n_envs}, got {self.minibatch}")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated in an iteration."""
+        return self.n_envs * self.new_tokens
+
+    def prompts(self) -> np.ndarray:
+        """Random prompts ``(n_envs, prompt_tokens)`` int64."""
+        size = vocabulary_size(self.model)
+        return np.random.default_rng(self.seed).integers(size, size=(self.n_envs, self.prompt_tokens))
+
+    def make_venv(self) -> Any:
+        """The environment for Stable-Baselines3: prompts of exact length, a cheap reward, no early end."""
+        from agents import make_lm_vec_env
+        from lm_envs.data import PromptDataset
+
+        env_kwargs = {
+            "model": self.model,
+            "dataset": PromptDataset([" ".join(f"t{token}" for token in row) for row in self.prompts()]),
+            "reward": even_share,
+            "max_prompt_tokens": self.prompt_tokens,
+            "max_new_tokens": self.new_tokens,
+        }
+        return make_lm_vec_env("TextGen-v0", self.n_envs, seed=self.seed, env_kwargs=env_kwargs)
+
+
+def even_share(prompts: list[str], completions: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+    """A reward that costs next to nothing: the share of even token ids."""
+    return [1.0 - sum(token & 1 for token in ids) / len(ids) for ids in completion_ids]
+
+
+def prepare_model(name: str, folder: Path) -> str:
+    """Save a model's weights with a vocabulary of numbered tokens, none of which ends a text.
+
+    With it prompts of any length can be written as text (``"t5 t0 t17"``), and every episode uses its whole budget.
+
+    Args:
+        name: Alias, hub id or folder; ``"random"`` for a Llama of tiny's size with random weights.
+        folder: Where to save.
+
+    Returns:
+        ``folder`` as a string.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from lm_envs.models.quiet import quiet_transformers
+
+    model = _random_model() if name == RANDOM_MODEL else _pretrained_model(name)
+    for config in (model.config, model.generation_config):
+        config.eos_token_id = config.bos_token_id = config.pad_token_id = None
+    with quiet_transformers(progress_bars=False):
+        model.save_pretrained(folder)
+    vocabulary = {f"t{token}": token for token in range(model.config.vocab_size)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="t0"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    return str(folder)
+
+
+def vocabulary_size(folder: str) -> int:
+    """Number of tokens of a saved model."""
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(folder).vocab_size)
+
+
+def _pretrained_model(name: str) -> Any:
+    from lm_envs.models import load_language_model
+
+    return load_language_model(name)
+
+
+def _random_model() -> Any:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=2048,
+            hidden_size=128,
+            intermediate_size=384,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=1,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+        )
+    )
