@@ -63,9 +63,7 @@ class TextEpisodes:
         self.vocabulary = load_vocabulary(config.model, config.trust_remote_code)
         self._check_length()
         self.stop_rule = StopRule(self.vocabulary, tuple(config.stop or ()), config.max_new_tokens)
-        self.state = TokenState(
-            num_rows, config.max_prompt_tokens, config.max_new_tokens, self.vocabulary.pad_id
-        )
+        self.state = TokenState(num_rows, config.max_prompt_tokens, config.max_new_tokens, self.vocabulary.pad_id)
         self.prompt_index = np.zeros(num_rows, dtype=np.int64)
         self._step_terms: dict[str, FloatArray] = {}  # sums over the running episodes
         self._table: PromptTable | None = None
@@ -141,9 +139,7 @@ class TextEpisodes:
             )
         if array.shape != shape:
             expected = f"one token id for each of the {shape[0]} environments" if shape else "one token id"
-            raise InvalidActionError(
-                f"expected {expected}, of shape {shape}, got shape {array.shape}: {actions!r:.80}"
-            )
+            raise InvalidActionError(f"expected {expected}, of shape {shape}, got shape {array.shape}: {actions!r:.80}")
         array = array.reshape(self.num_rows)
         if array.min() < 0 or array.max() >= self.vocabulary.size:
             row = int(np.flatnonzero((array < 0) | (array >= self.vocabulary.size))[0])
@@ -158,9 +154,7 @@ class TextEpisodes:
     def check_running(self) -> None:
         """Raise ResetNeeded unless episodes are running."""
         if not self._running:
-            raise ResetNeeded(
-                "step() needs a running episode: call reset() first, and again after an episode's end"
-            )
+            raise ResetNeeded("step() needs a running episode: call reset() first, and again after an episode's end")
 
     def start(self, rows: IntArray, indices: IntArray) -> None:
         """Begin new episodes in ``rows`` with the prompts ``indices``, both ``(k,)``."""

@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from lm_envs.episodes import TextEpisodes
 from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
+from lm_envs.rendering_image import episode_image
 from lm_envs.text_gen_config import RENDER_FPS, RENDER_MODES, TextGenConfig, checked_options
 from lm_envs.token_state import Observation
 
@@ -107,7 +108,8 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     - `prompt_column` (str, `"prompt"`), `columns` (list of str, all): which columns of `dataset` hold the
       prompts, and which others reach the reward.
     - `render_mode` (str): `"ansi"`: `render()` returns the coloured text of the episode; `"human"`: the text
-      appears on standard output as it is written. The environment variable `NO_COLOR` turns colours off.
+      appears on standard output as it is written; `"rgb_array"`: `render()` returns a picture of it, uint8
+      `(360, 640, 3)`. The environment variable `NO_COLOR` turns colours off.
     - `device` (str, `"cpu"`): where rewards that need a language model, such as `fluency`, run it.
     - `trust_remote_code` (bool, False): run code that comes with the model. Only for models that you trust.
 
@@ -223,12 +225,13 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             self._stream.grow(self._final_view or self._episodes.view(0))
         return self._episodes.state.row_observation(0), float(outcome.rewards[0]), terminated, False, info
 
-    def render(self) -> str | None:
-        """The episode as coloured text in the mode ``"ansi"``.
+    def render(self) -> str | npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """The episode as coloured text in the mode ``"ansi"``, as a picture in the mode ``"rgb_array"``.
 
         In the mode ``"human"`` it is on the screen already.
 
         Raises:
+            MissingDependencyError: A picture needs Pillow.
             ResetNeeded: There has been no episode yet.
         """
         if self.render_mode is None:
@@ -238,4 +241,5 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             raise ResetNeeded("render() needs an episode: call reset() first")
         if self.render_mode == "human":
             return None
-        return episode_text(self._final_view or self._episodes.view(0))
+        view = self._final_view or self._episodes.view(0)
+        return episode_image(view) if self.render_mode == "rgb_array" else episode_text(view)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lm_envs.tasks import Task
 
 DEFAULT_TASK = "reviews"
-RENDER_MODES: tuple[str, ...] = ("human", "ansi")
+RENDER_MODES: tuple[str, ...] = ("human", "ansi", "rgb_array")
 RENDER_FPS = 30
 LONG_PROMPT_POLICIES: tuple[str, ...] = ("truncate", "raise")
 # what every reward is called with; a column of that name would hide it

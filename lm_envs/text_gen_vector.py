@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from lm_envs.episodes import TextEpisodes
 from lm_envs.errors import ConfigurationError
 from lm_envs.rendering import EpisodeView, episode_text, write_episode
+from lm_envs.rendering_image import episode_image
 from lm_envs.text_gen_config import RENDER_FPS, RENDER_MODES, TextGenConfig, checked_options, positive_int
 from lm_envs.token_state import IntArray, Observation
 
@@ -125,21 +126,20 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
             episodes.start(outcome.ended, self._draw(outcome.ended))
         return episodes.state.observation(), outcome.rewards, terminations, np.zeros_like(terminations), infos
 
-    def render(self) -> tuple[str, ...] | None:
-        """The running episodes as coloured texts in the mode ``"ansi"``.
+    def render(self) -> tuple[Any, ...] | None:
+        """The running episodes as coloured texts in the mode ``"ansi"``, as pictures in the mode ``"rgb_array"``.
 
         In the mode ``"human"`` each episode is printed when it ends.
         """
         if self.render_mode is None:
-            gym.logger.warn(
-                'render() does nothing without a render mode: gym.make_vec(..., render_mode="ansi")'
-            )
+            gym.logger.warn('render() does nothing without a render mode: gym.make_vec(..., render_mode="ansi")')
             return None
         if not self._episodes.started:
             raise ResetNeeded("render() needs episodes: call reset() first")
         if self.render_mode == "human":
             return None
-        return tuple(episode_text(self._episodes.view(row)) for row in range(self.num_envs))
+        draw = episode_image if self.render_mode == "rgb_array" else episode_text
+        return tuple(draw(self._episodes.view(row)) for row in range(self.num_envs))
 
     def _generator(self, row: int) -> np.random.Generator:
         generator = self._generators[row]

@@ -15,9 +15,7 @@ CORPUS = [
 ]
 
 
-def save_stand_in(
-    folder: Path, *, bos: bool = False, vocab_size: int | None = None, positions: int = 128
-) -> str:
+def save_stand_in(folder: Path, *, bos: bool = False, vocab_size: int | None = None, positions: int = 128) -> str:
     """Save a byte-level BPE tokenizer and a Llama configuration; return the folder."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

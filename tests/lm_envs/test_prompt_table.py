@@ -92,8 +92,6 @@ def test_eos_ids_of_the_generation_config(stand_in: str, tmp_path: Path) -> None
 def test_encoder_only_model_is_refused(stand_in: str, tmp_path: Path) -> None:
     for file in Path(stand_in).iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / "config.json").write_text(
-        json.dumps({"model_type": "bert", "architectures": ["BertForMaskedLM"]})
-    )
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "architectures": ["BertForMaskedLM"]}))
     with pytest.raises(ModelError, match="expected a causal language model"):
         load_vocabulary(str(tmp_path))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 
+from lm_envs.errors import MissingDependencyError
 from lm_envs.models import load_tokenizer
 from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
+from lm_envs.rendering_image import episode_image
 
 ANSI = re.compile(r"\x1b\[\d*m")
 
@@ -44,9 +48,7 @@ def test_episode_text_is_coloured() -> None:
 
 def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    assert (
-        episode_text(EpisodeView("a", "b", {"good": 1.0}, "stop", 2)) == "ab\n[2 tokens, stop]  good +1.000"
-    )
+    assert episode_text(EpisodeView("a", "b", {"good": 1.0}, "stop", 2)) == "ab\n[2 tokens, stop]  good +1.000"
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
@@ -120,3 +122,32 @@ def test_render_without_a_mode(stand_in: str) -> None:
     env.reset()
     with pytest.warns(UserWarning, match="render_mode"):
         assert env.render() is None
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_picture(stand_in: str, long: bool) -> None:
+    env = gym.make("TextGen-v0", **arguments(stand_in, "rgb_array")).unwrapped
+    env.reset(seed=0)
+    first = env.render()
+    assert first.shape == (360, 640, 3) and first.dtype == np.uint8
+    terminated = False
+    while not terminated:
+        *_, terminated, _, _ = env.step(env.action_space.sample())
+    last = env.render()
+    assert (last != first).any() and first.flags.owndata
+    view = EpisodeView("a prompt " * (200 if long else 1), "an end", {"good": 1.0, "bad": -1.0}, "eos", 2)
+    image = episode_image(view)
+    assert (image == (20, 120, 50)).all(axis=2).any() and (image == (175, 35, 35)).all(axis=2).any()
+    assert (image[:, -20:] == image[0, 0]).all()  # the text stays off the margin
+
+
+def test_vector_pictures(stand_in: str) -> None:
+    envs = gym.make_vec("TextGen-v0", num_envs=2, **arguments(stand_in, "rgb_array"))
+    envs.reset(seed=0)
+    assert [image.shape for image in envs.render()] == [(360, 640, 3)] * 2
+
+
+def test_picture_without_pillow(stand_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingDependencyError, match=r"lm-envs\[plots\]"):
+        episode_image(EpisodeView("a", "b"))

@@ -16,9 +16,7 @@ from lm_envs.token_state import TokenState
 from lm_envs.vocabulary import Vocabulary, load_vocabulary
 
 
-def play(
-    vocabulary: Vocabulary, strings: tuple[str, ...], tokens: list[int], budget: int = 64
-) -> tuple[int, str]:
+def play(vocabulary: Vocabulary, strings: tuple[str, ...], tokens: list[int], budget: int = 64) -> tuple[int, str]:
     """Append ``tokens`` one by one; the number of steps until the end, and the reason."""
     rule = StopRule(vocabulary, strings, budget)
     state = TokenState(1, 2, budget, vocabulary.pad_id)
@@ -115,9 +113,7 @@ def test_cut_at_the_first_stop_string(stand_in: str) -> None:
     assert rule.cut("no stop") == "no stop"
 
 
-@pytest.mark.parametrize(
-    ("stop", "expected"), [(None, ()), ("a", ("a",)), (["a", "b"], ("a", "b")), ((), ())]
-)
+@pytest.mark.parametrize(("stop", "expected"), [(None, ()), ("a", ("a",)), (["a", "b"], ("a", "b")), ((), ())])
 def test_stop_argument(stop: Any, expected: tuple[str, ...]) -> None:
     assert stop_strings(stop) == expected
 

@@ -115,9 +115,7 @@ def test_keywords_success() -> None:
 
 @pytest.mark.usefixtures("registry")
 def test_own_task(stand_in: str) -> None:
-    task = tasks.register(
-        Task("own", "Say yes.", load_one, constant, is_success=says_answer, splits=("train", "dev"))
-    )
+    task = tasks.register(Task("own", "Say yes.", load_one, constant, is_success=says_answer, splits=("train", "dev")))
     assert tasks.register(task) is task
     env = gym.make("TextGen-v0", task="own", split="dev", model=stand_in, max_new_tokens=8)
     for word, success in (("yes", True), ("no", False)):

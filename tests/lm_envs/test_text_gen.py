@@ -30,9 +30,7 @@ def n_characters(completions: list[str], **columns: Any) -> list[float]:
 
 def make(stand_in: str, **kwargs: Any) -> TextGenEnv:
     """An environment on the stand-in model with the prompts above."""
-    return TextGenEnv(
-        **{"model": stand_in, "dataset": PROMPTS, "reward": n_characters, "max_new_tokens": 6, **kwargs}
-    )
+    return TextGenEnv(**{"model": stand_in, "dataset": PROMPTS, "reward": n_characters, "max_new_tokens": 6, **kwargs})
 
 
 def play(env: gym.Env[Any, Any], actions: list[int]) -> tuple[list[Any], dict[str, Any]]:
@@ -51,9 +49,7 @@ def ids(stand_in: str, text: str) -> list[int]:
 
 
 def test_documentation_has_every_heading() -> None:
-    headings = [
-        line.strip() for line in (TextGenEnv.__doc__ or "").splitlines() if line.strip().startswith("## ")
-    ]
+    headings = [line.strip() for line in (TextGenEnv.__doc__ or "").splitlines() if line.strip().startswith("## ")]
     assert headings == [
         "## Description", "## Observation Space", "## Action Space", "## Rewards", "## Starting State",
         "## Episode End", "## Information", "## Arguments", "## Version History", "## References",
@@ -155,9 +151,7 @@ def test_no_decoding_before_the_end(stand_in: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_token_rewards(stand_in: str) -> None:
-    def by_token(
-        completion_ids: list[list[int]], completions: list[str], **columns: Any
-    ) -> list[list[float]]:
+    def by_token(completion_ids: list[list[int]], completions: list[str], **columns: Any) -> list[list[float]]:
         return [[0.5 * token for token in tokens] for tokens in completion_ids]
 
     env = make(stand_in, reward={by_token: 2.0}, max_new_tokens=3)
@@ -183,9 +177,7 @@ def test_step_before_reset_and_after_the_end(stand_in: str) -> None:
 def test_action_outside_the_vocabulary(stand_in: str, action: int) -> None:
     env = make(stand_in)
     env.reset(seed=0)
-    with pytest.raises(
-        InvalidActionError, match=rf"the action {action} is outside the vocabulary .* 0 to 366"
-    ):
+    with pytest.raises(InvalidActionError, match=rf"the action {action} is outside the vocabulary .* 0 to 366"):
         env.step(action)
     env.step(366)  # the episode goes on, and ids without a token are legal
 

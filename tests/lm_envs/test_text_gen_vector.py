@@ -19,9 +19,7 @@ from lm_envs.models import load_tokenizer
 from lm_envs.text_gen import TextGenEnv
 from lm_envs.text_gen_vector import TextGenVectorEnv
 
-ROWS = [
-    {"prompt": p, "n": i} for i, p in enumerate(["The lamp is", "I like", "This chair was a very good", ""])
-]
+ROWS = [{"prompt": p, "n": i} for i, p in enumerate(["The lamp is", "I like", "This chair was a very good", ""])]
 
 
 def score(prompts: list[str], completions: list[str], n: list[int], **columns: Any) -> list[float]:
@@ -141,9 +139,7 @@ def test_no_array_is_shared_between_calls(stand_in: str) -> None:
     for _ in range(3):
         observation, *rest, infos = envs.step(np.array([5, 6]))
         calls.append((observation, *rest, *infos["final_obs"]))
-    arrays = [
-        a for call in calls for part in call for a in (part.values() if isinstance(part, dict) else [part])
-    ]
+    arrays = [a for call in calls for part in call for a in (part.values() if isinstance(part, dict) else [part])]
     assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
     kept = copy.deepcopy(calls[0])
     envs.step(np.array([7, 7]))

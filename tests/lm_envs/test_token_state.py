@@ -21,9 +21,7 @@ def test_right_padded_and_typed() -> None:
     state = started([2, 4])
     observation = state.observation()
     np.testing.assert_array_equal(observation["input_ids"], [[1, 2, 9, 9, 9, 9, 9], [5, 6, 7, 8, 9, 9, 9]])
-    np.testing.assert_array_equal(
-        observation["attention_mask"], [[1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0]]
-    )
+    np.testing.assert_array_equal(observation["attention_mask"], [[1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0]])
     assert observation["input_ids"].dtype == np.int32 and observation["attention_mask"].dtype == np.int8
 
 
