@@ -34,9 +34,7 @@ def read_folder(folder: Path, prompt_column: str) -> dict[str, Table]:
             f"the folder {folder} has no files for splits: expected train, validation and test with the "
             f"suffix {', '.join(READERS)}, or one single file; found {found}."
         )
-    return {
-        split: _join([read_file(path, prompt_column) for path in paths]) for split, paths in splits.items()
-    }
+    return {split: _join([read_file(path, prompt_column) for path in paths]) for split, paths in splits.items()}
 
 
 def _join(tables: list[Table]) -> Table:
@@ -45,9 +43,7 @@ def _join(tables: list[Table]) -> Table:
     names = dict.fromkeys(name for table in tables for name in table)
     lengths = [len(next(iter(table.values()), [])) for table in tables]
     return {
-        name: [
-            value for table, n in zip(tables, lengths, strict=True) for value in table.get(name, [None] * n)
-        ]
+        name: [value for table, n in zip(tables, lengths, strict=True) for value in table.get(name, [None] * n)]
         for name in names
     }
 

@@ -82,9 +82,7 @@ def _read_named(source: str | Path, prompt_column: str) -> dict[str, Table]:
     if path.is_file():
         return {"": read_file(path, prompt_column)}
     if path.is_dir():
-        return (
-            hub.read_saved(path) if hub.is_saved_data_set(path) else folders.read_folder(path, prompt_column)
-        )
+        return hub.read_saved(path) if hub.is_saved_data_set(path) else folders.read_folder(path, prompt_column)
     hint = folders.neighbours_hint(path)
     if isinstance(source, Path) or folders.looks_like_path(source):
         raise DataError(f"there is no file or folder {str(source)!r}.{hint}")

@@ -38,8 +38,7 @@ def _read_json_lines(path: Path, prompt_column: str) -> Table:
                 rows.append(_parse_json(line, f"line {number} of {path}"))
                 if not isinstance(rows[-1], (str, dict)):
                     raise DataError(
-                        f"line {number} of {path} has to be a JSON object or a string, got: "
-                        f"{line.strip()[:80]}"
+                        f"line {number} of {path} has to be a JSON object or a string, got: {line.strip()[:80]}"
                     )
     return table_of(rows, prompt_column, str(path))
 

@@ -80,9 +80,7 @@ def has_split_column(table: Table, place: str) -> bool:
     unknown = [v for v in values if not isinstance(v, str) or canonical(v) not in SPLITS]
     if unknown and len(unknown) < len(values):
         message = UnknownNameError.for_name("split", unknown[0], SPLITS)
-        raise DataError(
-            f"{place}: the column {SPLIT_COLUMN!r} of row {values.index(unknown[0]) + 1} has an {message}"
-        )
+        raise DataError(f"{place}: the column {SPLIT_COLUMN!r} of row {values.index(unknown[0]) + 1} has an {message}")
     return n_rows(table) > 0 and SPLIT_COLUMN in table and not unknown
 
 

@@ -80,9 +80,7 @@ def resolve(name: str) -> str:
 
 def _model_folder(path: Path) -> str:
     if not path.is_dir():
-        raise ModelError(
-            f"{str(path)!r} is a file; a model is a folder with config.json and weights. Pass the folder"
-        )
+        raise ModelError(f"{str(path)!r} is a file; a model is a folder with config.json and weights. Pass the folder")
     if not (path / "config.json").is_file():
         raise ModelError(
             f"the folder {str(path)!r} has no config.json, so it is no model. "

@@ -69,9 +69,7 @@ def _replace(folder: Path, make: Callable[[Path], None]) -> None:
     """Make the folder beside its place, then move it there in one step."""
     if folder.exists():
         logger.warning("The cached model %s is damaged; it is made anew.", folder)
-    for left in folder.parent.glob(
-        f".{folder.name}.*/"
-    ):  # by a process that was killed: the lock is ours now
+    for left in folder.parent.glob(f".{folder.name}.*/"):  # by a process that was killed: the lock is ours now
         shutil.rmtree(left, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

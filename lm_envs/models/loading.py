@@ -138,7 +138,5 @@ def _torch_device(device: str | torch.device) -> torch.device:
             torch.cuda.get_device_properties(found)
     except (RuntimeError, AssertionError) as error:
         first_line = str(error).partition("\n")[0]
-        raise ModelError(
-            f"no such device: {device!r} ({first_line}). Use 'cpu', 'cuda', 'cuda:N' or 'auto'"
-        ) from error
+        raise ModelError(f"no such device: {device!r} ({first_line}). Use 'cpu', 'cuda', 'cuda:N' or 'auto'") from error
     return found

@@ -61,10 +61,7 @@ def _downloaded() -> str | None:
     """Return the snapshot in the Hugging Face cache, if it is complete enough to load."""
     from huggingface_hub import try_to_load_from_cache
 
-    files = [
-        try_to_load_from_cache(HUB_ID, name)
-        for name in ("config.json", "tokenizer.json", "model.safetensors")
-    ]
+    files = [try_to_load_from_cache(HUB_ID, name) for name in ("config.json", "tokenizer.json", "model.safetensors")]
     found = [Path(file) for file in files if isinstance(file, str)]
     return str(found[0].parent) if len(found) == len(files) else None
 

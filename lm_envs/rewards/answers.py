@@ -95,8 +95,7 @@ class Regex:
             re.compile(self.pattern)
         except (re.error, TypeError) as error:
             raise ConfigurationError(
-                f"pattern of the reward 'regex' has to be a regular expression, got {self.pattern!r}: "
-                f"{error}."
+                f"pattern of the reward 'regex' has to be a regular expression, got {self.pattern!r}: {error}."
             ) from error
 
     def __call__(self, prompts: Sequence[str], completions: Texts, **columns: Any) -> list[float]:

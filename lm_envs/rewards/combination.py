@@ -88,9 +88,7 @@ class RewardSum:
         """Sort the terms into those paid at the end and those paid at every step."""
         self.terms: tuple[RewardTerm, ...] = _with_unique_names(terms)
         if not self.terms:
-            raise ConfigurationError(
-                "a reward needs at least one term, got none. Name one, e.g. reward='sentiment'."
-            )
+            raise ConfigurationError("a reward needs at least one term, got none. Name one, e.g. reward='sentiment'.")
         self._episode_terms = tuple(term for term in self.terms if not term.per_step)
         self._step_terms = tuple(term for term in self.terms if term.per_step)
         self.per_step: tuple[RewardFunction, ...] = tuple(term.function for term in self._step_terms)

@@ -113,8 +113,7 @@ def _check_parameters(name: str, factory: Callable[..., Any], params: dict[str, 
         if missing:
             example = ", ".join(f"{p}=..." for p in missing)
             raise ConfigurationError(
-                f"the reward {name!r} needs {example}. Write rewards.get({name!r}, {example}) or "
-                f"'{name}:{example}'."
+                f"the reward {name!r} needs {example}. Write rewards.get({name!r}, {example}) or '{name}:{example}'."
             )
 
 

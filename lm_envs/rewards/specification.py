@@ -64,8 +64,7 @@ def _parse(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not equals or not key.strip().isidentifier():
             raise ConfigurationError(
-                f"cannot read the reward {text!r}: expected 'name:parameter=value,parameter=value', got "
-                f"{part!r}."
+                f"cannot read the reward {text!r}: expected 'name:parameter=value,parameter=value', got {part!r}."
             )
         params[key.strip()] = _literal(value.strip())
     return name.strip(), params

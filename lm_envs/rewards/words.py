@@ -30,15 +30,11 @@ def require_package(package: str, reward: str) -> None:
 def require_positive_integer(reward: str, parameter: str, value: object) -> None:
     """Raise ConfigurationError unless ``value`` is an integer of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(
-            f"{parameter} of the reward {reward!r} has to be an integer >= 1, got {value!r}."
-        )
+        raise ConfigurationError(f"{parameter} of the reward {reward!r} has to be an integer >= 1, got {value!r}.")
 
 
 def require_choice(reward: str, parameter: str, value: object, choices: Sequence[str]) -> None:
     """Raise ConfigurationError unless ``value`` is one of ``choices``."""
     if value not in choices:
         options = ", ".join(repr(choice) for choice in choices)
-        raise ConfigurationError(
-            f"{parameter} of the reward {reward!r} has to be one of {options}, got {value!r}."
-        )
+        raise ConfigurationError(f"{parameter} of the reward {reward!r} has to be one of {options}, got {value!r}.")

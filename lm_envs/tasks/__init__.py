@@ -40,9 +40,7 @@ def get(task: str | Task) -> Task:
     if isinstance(task, Task):
         return task
     if not isinstance(task, str) or task not in _TASKS:
-        raise UnknownNameError.for_name(
-            "task", task, _TASKS, "For prompts of your own pass dataset=... instead."
-        )
+        raise UnknownNameError.for_name("task", task, _TASKS, "For prompts of your own pass dataset=... instead.")
     return _TASKS[task]
 
 

@@ -16,9 +16,7 @@ def load_split(split: str) -> PromptDataset:
     from lm_envs.world.keywords import keyword_prompt, keyword_sets
 
     word_sets = [list(words) for words in keyword_sets(split)]
-    return PromptDataset(
-        prompts=[keyword_prompt(words) for words in word_sets], columns={"keywords": word_sets}
-    )
+    return PromptDataset(prompts=[keyword_prompt(words) for words in word_sets], columns={"keywords": word_sets})
 
 
 def all_keywords_used(

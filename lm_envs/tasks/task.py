@@ -46,9 +46,7 @@ class Task:
                 f"PromptDataset, got {self.load_split!r}"
             )
         if self.reward is None:
-            raise ConfigurationError(
-                f"task {self.name!r} needs a reward: a function, a registered name or a mapping"
-            )
+            raise ConfigurationError(f"task {self.name!r} needs a reward: a function, a registered name or a mapping")
 
     def load(self, split: str) -> PromptDataset:
         """The prompts of a split, loaded once a process.
