@@ -68,7 +68,8 @@ class LanguageModel(nn.Module):
             if key in trained:
                 slot = key.replace(".", "/")
                 self.master[slot] = nn.Parameter(original[key].detach().clone())
-                self._compute[slot] = parameter.requires_grad_(True)
+                parameter.requires_grad_(True)
+                self._compute[slot] = parameter
                 parameter.register_post_accumulate_grad_hook(self._gradient_to(slot))
 
     def _gradient_to(self, slot: str) -> Callable[[th.Tensor], None]:

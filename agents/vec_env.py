@@ -128,7 +128,7 @@ def _rows(infos: dict[str, Any], n: int) -> list[dict[str, Any]]:
         mask = infos.get(f"_{key}")
         if key.startswith("_") or mask is None:
             continue
-        nested = _rows(values, n) if isinstance(values, dict) else values
+        nested: Any = _rows(values, n) if isinstance(values, dict) else values
         for i in np.flatnonzero(mask):
             rows[i][key] = nested[i].item() if isinstance(nested[i], np.generic) else nested[i]
     return rows

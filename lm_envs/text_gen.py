@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
 from lm_envs.episodes import TextEpisodes
@@ -225,7 +226,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             self._stream.grow(self._final_view or self._episodes.view(0))
         return self._episodes.state.row_observation(0), float(outcome.rewards[0]), terminated, False, info
 
-    def render(self) -> str | npt.NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> str | npt.NDArray[np.uint8] | None:
         """The episode as coloured text in the mode ``"ansi"``, as a picture in the mode ``"rgb_array"``.
 
         In the mode ``"human"`` it is on the screen already.
