@@ -10,8 +10,8 @@ import numpy as np
 
 from agents.generation import Completion, complete, log_probs, seeded
 from agents.policies import LMActorCriticPolicy
+from agents.prompts import choose_prompts
 from agents.recipes import DEFAULT_TASKS, SMALL_WORLD_TASKS
-from lm_envs.errors import ConfigurationError
 
 N_RESAMPLES = 2_000
 
@@ -99,7 +99,7 @@ def evaluate(
     Raises:
         ConfigurationError: ``n_prompts`` is below 1.
     """
-    indices = choose_prompts(env_id, env_kwargs, split, n_prompts, seed)
+    indices = choose_prompts(env_kwargs, split, n_prompts, seed)
     completions = complete(
         policy,
         env_id,
@@ -113,22 +113,6 @@ def evaluate(
     kl = divergences(policy, reference or reference_policy(policy), completions)
     metrics = _metrics(completions, kl, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
     return Evaluation(split, seed, metrics, completions)
-
-
-def choose_prompts(env_id: str, env_kwargs: dict[str, Any] | None, split: str, n_prompts: int, seed: int) -> np.ndarray:
-    """Numbers of ``n_prompts`` different prompts of a split ``(n,)`` int64; all, shuffled, where there are fewer."""
-    if n_prompts < 1:
-        raise ConfigurationError(f"n_prompts must be at least 1; got {n_prompts}.")
-    total = len(load_prompts(env_kwargs, split))
-    return np.random.default_rng(seed).permutation(total)[:n_prompts]
-
-
-def load_prompts(env_kwargs: dict[str, Any] | None, split: str) -> Any:
-    """The :class:`~lm_envs.data.PromptDataset` that an environment with these arguments draws from."""
-    from lm_envs.text_gen_config import TextGenConfig
-
-    config = TextGenConfig(**{**(env_kwargs or {}), "split": split})
-    return config.load_dataset(config.load_task())
 
 
 def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:

@@ -10,18 +10,20 @@ import torch as th
 from torch import nn
 
 from agents.policies import LMActorCriticPolicy
-from agents.runs.atomic_files import fresh_folder
+from agents.training_runs.atomic_files import fresh_folder
 from lm_envs.errors import ConfigurationError
 from lm_envs.models import load_language_model, load_tokenizer
+from lm_envs.models.quiet import quiet_transformers
 
 
 def export_hf(model_or_policy: Any, folder: str | Path) -> Path:
-    """Save the trained language model and its tokenizer, for ``transformers.pipeline("text-generation", model=folder)``.
+    """Save the trained language model and its tokenizer as ``transformers`` does.
 
-    Weights are saved in float32, whatever precision the policy computes in. The policy's temperature goes into
-    ``generation_config.json``, with pure sampling (no top-k, no top-p): ``generate`` then writes as the policy does.
-    With ``trainable="heads"`` the low-rank change is merged into the output layer, which is then no longer tied to
-    the embeddings. Value heads and critics stay behind.
+    ``transformers.pipeline("text-generation", model=folder)`` loads it. Weights are saved in float32, whatever
+    precision the policy computes in. The policy's temperature goes into ``generation_config.json``, with pure
+    sampling (no top-k, no top-p): ``generate`` then writes as the policy does. With ``trainable="heads"`` the
+    low-rank change is merged into the output layer, which is then no longer tied to the embeddings. Value heads and
+    critics stay behind.
 
     Args:
         model_or_policy: An :class:`~agents.LMActorCriticPolicy`, or an algorithm that has one.
@@ -41,7 +43,7 @@ def export_hf(model_or_policy: Any, folder: str | Path) -> Path:
     target = Path(folder)
     _check_replaceable(target)
     lm = trained_language_model(policy)
-    with fresh_folder(target) as fresh:
+    with fresh_folder(target) as fresh, quiet_transformers():
         lm.save_pretrained(fresh)
         load_tokenizer(policy.model_name).save_pretrained(fresh)
     return target

@@ -118,7 +118,7 @@ def _run_once(
     while len(found) < len(indices):
         actions, _ = policy.predict(obs, deterministic=deterministic)
         obs, _, terminated, truncated, infos = envs.step(actions)
-        for row in np.flatnonzero(terminated | truncated):
+        for row in np.flatnonzero(terminated | truncated).tolist():
             if row not in found:
                 found[row] = _completion(infos, row)
     return [found[row] for row in range(len(indices))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from stable_baselines3.common.save_util import load_from_zip_file
 
@@ -36,7 +37,8 @@ def load_policy(path: str | Path, device: str = "auto") -> LMActorCriticPolicy:
             )
         kwargs = {key: value for key, value in data["policy_kwargs"].items() if key != "use_sde"}
         policy = LMActorCriticPolicy(data["observation_space"], data["action_space"], lambda _: 0.0, **kwargs)
-        policy.load_state_dict(params["policy"])
+        weights: Any = params["policy"]
+        policy.load_state_dict(weights)
     except LMEnvsError:
         raise
     except Exception as error:  # unpickling a damaged file raises anything

@@ -1,0 +1,25 @@
+"""The typer application; each command lives in its own module."""
+
+from __future__ import annotations
+
+import typer
+
+from agents.cli.evaluate import evaluate
+from agents.cli.listing import list_names
+from agents.cli.play import play
+from agents.cli.sample import sample
+from agents.cli.train import train
+
+app = typer.Typer(
+    name="lm-envs",
+    help="Reinforcement learning of language models: token-level Gymnasium environments, stock Stable-Baselines3.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train)
+app.command("evaluate")(evaluate)
+app.command("sample")(sample)
+app.command("play")(play)
+app.command("list")(list_names)

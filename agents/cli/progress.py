@@ -1,0 +1,123 @@
+"""What one sees while a model trains: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+LINES_IN_A_RUN = 10  # where there is no terminal
+
+
+class LiveTraining:
+    """Shows the stages of a run and the progress of the learning.
+
+    Args:
+        console: Where to; None for nowhere.
+        total: Environment steps of the whole run.
+    """
+
+    def __init__(self, console: Console | None, total: int) -> None:
+        self._console = console
+        self._total = total
+        self._started_at = 0
+        self._start_time = 0.0
+        self._lines = 0
+        self._stage = ""
+        self._progress = _progress(console) if console is not None and console.is_terminal else None
+        self._bar: Any = None
+
+    def __enter__(self) -> LiveTraining:
+        """Start the display."""
+        if self._progress is not None:
+            self._progress.start()
+            self._bar = self._progress.add_task("starting", total=None, live="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the terminal as it was."""
+        if self._progress is not None:
+            self._progress.stop()
+
+    def stage(self, name: str) -> None:
+        """Show what is being done."""
+        self._stage = name
+        if self._progress is not None:
+            learning = name == "training"
+            self._progress.update(self._bar, description=name, total=self._total if learning else None, live="")
+        elif self._console is not None:
+            self._console.print(name)
+
+    def begin(self, steps: int) -> None:
+        """Learning starts, at a step count that is above 0 in a resumed run."""
+        self._started_at, self._start_time = steps, time.perf_counter()
+        self._lines = steps * LINES_IN_A_RUN // self._total
+
+    def update(self, steps: int, reward: float | None, divergence: float | None) -> None:
+        """Show how far it is.
+
+        Args:
+            steps: Environment steps so far.
+            reward: Mean return of the last episodes.
+            divergence: KL divergence of the last rollout, nats per episode.
+        """
+        speed = (steps - self._started_at) / max(time.perf_counter() - self._start_time, 1e-9)
+        live = live_text(reward, divergence, speed)
+        if self._progress is not None:
+            self._progress.update(self._bar, completed=min(steps, self._total), live=live)
+        elif self._console is not None and steps * LINES_IN_A_RUN // self._total > self._lines:
+            self._lines = steps * LINES_IN_A_RUN // self._total
+            self._console.print(f"{steps:>9,} / {self._total:,} steps   {live}")
+
+    def callbacks(self) -> list[BaseCallback]:
+        """Callbacks for ``learn`` that feed this display."""
+        return [] if self._console is None else [_callback(self)]
+
+
+def live_text(reward: float | None, divergence: float | None, speed: float) -> str:
+    """For example ``reward 0.71  KL 4.2  1,830 tok/s``; a dash for what is not known yet."""
+    shown_reward = "-" if reward is None else f"{reward:.3f}"
+    shown_divergence = "-" if divergence is None else f"{divergence:.1f}"
+    return f"reward {shown_reward}  KL {shown_divergence}  {speed:,.0f} tok/s"
+
+
+def _progress(console: Console) -> Progress:
+    description = TextColumn("{task.description}", markup=False)
+    live = TextColumn("{task.fields[live]}", style="cyan", markup=False)
+    columns: list[Any] = [
+        SpinnerColumn(),
+        description,
+        BarColumn(bar_width=None),
+        live,
+        TimeRemainingColumn(compact=True),
+    ]
+    return Progress(*columns, console=console, transient=True, expand=True, refresh_per_second=4)
+
+
+def _callback(display: LiveTraining) -> BaseCallback:
+    """The callback, made here because Stable-Baselines3 takes seconds to import."""
+    import numpy as np
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from agents.reference_kl import ReferenceKLCallback
+
+    class _Feed(BaseCallback):
+        def _on_training_start(self) -> None:
+            display.begin(self.model.num_timesteps)
+
+        def _on_step(self) -> bool:
+            episodes = self.model.ep_info_buffer or ()
+            reward = float(np.mean([episode["r"] for episode in episodes])) if episodes else None
+            display.update(self.model.num_timesteps, reward, self._divergence())
+            return True
+
+        def _divergence(self) -> float | None:
+            siblings = getattr(self.locals["callback"], "callbacks", [])
+            return next((c.episode_kl or None for c in siblings if isinstance(c, ReferenceKLCallback)), None)
+
+    return _Feed()

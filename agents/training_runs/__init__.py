@@ -1,0 +1,1 @@
+"""Training runs: one folder each, written so that a killed run can go on."""

@@ -1,0 +1,187 @@
+"""What happens beside the learning: samples, checkpoints, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from agents.generation import complete
+from agents.prompts import choose_prompts
+from agents.reference_kl import ReferenceKLCallback
+from agents.training_runs.checkpoints import save_checkpoint, save_model
+from agents.training_runs.logs import JsonLinesLog
+
+
+class _BetweenUpdates(BaseCallback):
+    """Acts between two iterations of the algorithm, when ``every`` steps have passed since it acted last.
+
+    ``on_rollout_start`` is the one moment when weights, optimizer and step count belong together.
+    """
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self._every = every
+        self._acted_at: int | None = None
+
+    def _on_rollout_start(self) -> None:
+        steps = self.model.num_timesteps
+        if self._acted_at is None or steps - self._acted_at >= self._every:
+            self._acted_at = steps
+            self.act()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def go_on(self, acted_at: int) -> None:
+        """Count from there: the run is a resumed one."""
+        self._acted_at = acted_at
+
+    def act(self) -> None:
+        """Do what is to be done."""
+        raise NotImplementedError
+
+
+class SampleCallback(_BetweenUpdates):
+    """Log completions of the same few validation prompts, always with the same seed.
+
+    Args:
+        log: Where to.
+        env_id: The environment.
+        env_kwargs: Its arguments.
+        every: Steps between samples.
+        n_prompts: Number of prompts.
+        seed: Chooses the prompts and seeds the sampling.
+    """
+
+    def __init__(
+        self, log: JsonLinesLog, env_id: str, env_kwargs: dict[str, Any], every: int, n_prompts: int = 8, seed: int = 0
+    ) -> None:
+        super().__init__(every)
+        self._log = log
+        self._env = (env_id, env_kwargs)
+        self._indices = choose_prompts(env_kwargs, "validation", n_prompts, seed).tolist()
+        self._seed = seed
+
+    def act(self) -> None:
+        """Sample and write."""
+        policy: Any = self.model.policy
+        found = complete(policy, *self._env, indices=self._indices, split="validation", seed=self._seed)
+        self._log.append([{"step": self.model.num_timesteps, **item.to_dict()} for item in found])
+
+    def _on_training_end(self) -> None:
+        if self._acted_at != self.model.num_timesteps:
+            self.act()
+
+
+class EarlyStopping(_BetweenUpdates):
+    """Stop when the reward on validation prompts has not improved for some evaluations; keep the best weights.
+
+    Logs ``eval/reward`` and ``eval/best_reward``.
+
+    Args:
+        patience: Evaluations without a new best after which training stops.
+        best: Where the best model is saved.
+        env_id: The environment.
+        env_kwargs: Its arguments.
+        every: Steps between evaluations.
+        n_prompts: Number of prompts.
+        seed: Chooses the prompts and seeds the sampling.
+
+    Attributes:
+        best_reward: The best mean reward so far; None before the first evaluation.
+        n_worse: Evaluations since then.
+        stopped: Whether training has been stopped.
+    """
+
+    def __init__(
+        self,
+        patience: int,
+        best: Path,
+        env_id: str,
+        env_kwargs: dict[str, Any],
+        every: int,
+        n_prompts: int = 128,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(every)
+        self._patience = patience
+        self._best = best
+        self._env = (env_id, env_kwargs)
+        self._indices = choose_prompts(env_kwargs, "validation", n_prompts, seed).tolist()
+        self._seed = seed
+        self.best_reward: float | None = None
+        self.n_worse = 0
+        self.stopped = False
+
+    def act(self) -> None:
+        """Evaluate; save the model if it is the best so far."""
+        policy: Any = self.model.policy
+        found = complete(policy, *self._env, indices=self._indices, split="validation", seed=self._seed)
+        reward = float(np.mean([item.reward for item in found]))
+        if self.best_reward is None or reward > self.best_reward:
+            self.best_reward, self.n_worse = reward, 0
+            save_model(self.model, self._best)
+        else:
+            self.n_worse += 1
+            self.stopped = self.n_worse >= self._patience
+        self.logger.record("eval/reward", reward)
+        self.logger.record("eval/best_reward", self.best_reward)
+
+    def _on_step(self) -> bool:
+        return not self.stopped
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"best_reward": self.best_reward, "n_worse": self.n_worse, "acted_at": self._acted_at}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`state` was taken."""
+        self.best_reward, self.n_worse = state["best_reward"], state["n_worse"]
+        self._acted_at = state["acted_at"]
+        self.stopped = self.n_worse >= self._patience
+
+
+class CheckpointCallback(_BetweenUpdates):
+    """Save checkpoints from which the run can go on.
+
+    Args:
+        folder: Where to.
+        every: Steps between checkpoints; the first is at step 0.
+        kl: The callback whose coefficient is kept.
+        early_stopping: The callback whose state is kept, if there is one.
+    """
+
+    def __init__(
+        self, folder: Path, every: int, kl: ReferenceKLCallback, early_stopping: EarlyStopping | None = None
+    ) -> None:
+        super().__init__(every)
+        self._folder = folder
+        self._kl = kl
+        self._early_stopping = early_stopping
+
+    def act(self) -> None:
+        """Save one."""
+        state: dict[str, Any] = {"num_timesteps": self.model.num_timesteps, "kl_coef": self._kl.coef}
+        if self._early_stopping is not None:
+            state["early_stopping"] = self._early_stopping.state()
+        save_checkpoint(self.model, self._folder, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where the checkpoint with ``state`` was saved."""
+        self._kl.coef = state["kl_coef"]
+        self.go_on(state["num_timesteps"])
+        if self._early_stopping is not None and "early_stopping" in state:
+            self._early_stopping.restore(state["early_stopping"])
+
+    def _on_training_end(self) -> None:
+        if self._acted_at != self.model.num_timesteps:
+            self.act()
+
+
+def callback_list(*callbacks: BaseCallback | None) -> Sequence[BaseCallback]:
+    """The callbacks that there are, in order."""
+    return [callback for callback in callbacks if callback is not None]
