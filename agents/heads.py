@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch as th
 from torch import nn
+from torch.nn import functional
 
 
 class ValueHead(nn.Module):
@@ -16,16 +17,15 @@ class ValueHead(nn.Module):
 
     def __init__(self, hidden_size: int, width: int = 128) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.LayerNorm(hidden_size, elementwise_affine=False), nn.Linear(hidden_size, width), nn.SiLU()
-        )
+        self.hidden = nn.Linear(hidden_size, width)
         self.output = nn.Linear(width, 1)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
     def forward(self, hidden: th.Tensor) -> th.Tensor:
         """Values ``(n,)`` float32 of hidden states ``(n, hidden_size)`` of any floating dtype."""
-        return self.output(self.layers(hidden.float())).squeeze(-1)
+        hidden = functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        return self.output(functional.silu(self.hidden(hidden))).squeeze(-1)
 
 
 class PolicyAdapter(nn.Module):

@@ -136,19 +136,19 @@ class LanguageModel(nn.Module):
         self.refresh()
         return self.body(input_ids=input_ids.long(), use_cache=False).last_hidden_state
 
-    def last_hidden(self, cache: SlotCache, input_ids: th.Tensor, lengths: th.Tensor) -> th.Tensor:
+    def last_hidden(self, cache: SlotCache, input_ids: th.Tensor, attention_mask: th.Tensor) -> th.Tensor:
         """Hidden state of each slot's last token; only tokens that the cache has not seen are computed.
 
         Args:
             cache: The slots; must be cleared by the caller when weights change.
             input_ids: ``(n_slots, capacity)`` integer tokens, right-padded.
-            lengths: ``(n_slots,)`` int64.
+            attention_mask: ``(n_slots, capacity)``, 1 for tokens.
 
         Returns:
             ``(n_slots, hidden_size)`` in the compute dtype.
         """
         self.refresh()
-        for slots in cache.plan(input_ids, lengths):
+        for slots in cache.plan(input_ids, attention_mask):
             output = self.body(input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots)
         return output.last_hidden_state[0, : cache.n_slots]
 
@@ -159,10 +159,9 @@ class LanguageModel(nn.Module):
         plain = source(input_ids=ids, use_cache=False).logits.float()
         packed = self.output_layer.logits(self(ids).flatten(0, 1)).view_as(plain)
         cache = SlotCache(2, 4, ids.device)
-        lengths = th.tensor([2, 3], device=ids.device)
-        self.last_hidden(cache, ids, lengths)
-        cached = self.output_layer.logits(self.last_hidden(cache, ids, lengths + 1))
-        expected = plain[th.arange(2, device=ids.device), lengths]
+        self.last_hidden(cache, ids, th.tensor([[1, 1, 0, 0], [1, 1, 1, 0]]))
+        cached = self.output_layer.logits(self.last_hidden(cache, ids, th.tensor([[1, 1, 1, 0], [1, 1, 1, 1]])))
+        expected = plain[[0, 1], [2, 3]]
         error = max(float((packed - plain).abs().max()), float((cached - expected).abs().max()))
         if not error <= PROBE_TOLERANCE[self.compute_dtype] * max(1.0, float(plain.abs().max())):
             raise ModelError(

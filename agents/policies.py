@@ -157,11 +157,11 @@ class LMActorCriticPolicy(ActorCriticPolicy):
     def _last_hidden(self, obs: TokenObs, purpose: str, critic: bool = True) -> tuple[th.Tensor, th.Tensor]:
         """Hidden states ``(n, hidden_size)`` of actor and critic after each observation's last token, cached."""
         self._drop_stale_caches()
-        lengths = obs["attention_mask"].sum(dim=1)
-        hidden = self.actor.last_hidden(self._cache(purpose, "actor", obs), obs["input_ids"], lengths)
+        ids, mask = obs["input_ids"], obs["attention_mask"]
+        hidden = self.actor.last_hidden(self._cache(purpose, "actor", obs), ids, mask)
         if self.critic is None or not critic:
             return hidden, hidden
-        return hidden, self.critic.last_hidden(self._cache(purpose, "critic", obs), obs["input_ids"], lengths)
+        return hidden, self.critic.last_hidden(self._cache(purpose, "critic", obs), ids, mask)
 
     def _cache(self, purpose: str, part: str, obs: TokenObs) -> SlotCache:
         ids = obs["input_ids"]
@@ -302,8 +302,9 @@ def _check_fit(actor: LanguageModel, name: str, action_space: spaces.Space, max_
         raise ConfigurationError(f"expected a Discrete action space, one action per token; got {action_space}.")
     if actor.vocab_size != action_space.n:
         raise ModelError(
-            f"the policy's model {name!r} has {actor.vocab_size} tokens, the environment has {action_space.n}. Give the "
-            "same model to both: make_lm_vec_env(..., env_kwargs=dict(model=NAME)) and policy_kwargs=dict(model=NAME)."
+            f"the policy's model {name!r} has {actor.vocab_size} tokens, the environment has {action_space.n}. Give "
+            "the same model to both: make_lm_vec_env(..., env_kwargs=dict(model=NAME)) and "
+            "policy_kwargs=dict(model=NAME)."
         )
     longest = getattr(actor.lm.config, "max_position_embeddings", None)
     if longest is not None and max_tokens > longest:

@@ -63,7 +63,7 @@ def slot_attention(
         outputs.append(_prefill(slots, query, key, value, keys, values, scaling, softcap, sliding_window))
     if slots.n_decode:  # after the prefill, whose padding may have touched the positions written here
         outputs.insert(0, _decode(slots, query, key, value, keys, values, scaling, softcap, sliding_window))
-    return th.cat(outputs).unsqueeze(0), None
+    return (outputs[0] if len(outputs) == 1 else th.cat(outputs)).unsqueeze(0), None
 
 
 def _decode(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch as th
 
 
@@ -102,15 +103,17 @@ class SlotCache:
         self.device = device
         self.max_pass_tokens = max_pass_tokens
         self.computed_tokens = 0
-        self._tokens = th.zeros((n_slots, capacity), dtype=th.int64, device=device)
-        self._lengths = th.zeros(n_slots, dtype=th.int64, device=device)
+        # planned on the host: these are a few thousand integers, and numpy's calls cost a fraction of torch's
+        self._tokens = np.zeros((n_slots, capacity), dtype=np.int64)
+        self._lengths = np.zeros(n_slots, dtype=np.int64)
+        self._columns = np.arange(capacity)
+        self._slots = np.arange(n_slots)
         self._slot_range = th.arange(n_slots, device=device)
-        self._columns = th.arange(capacity, device=device)
         self._layers: dict[int, tuple[th.Tensor, th.Tensor]] = {}
 
     def clear(self) -> None:
         """Forget all prefixes, for example because the weights have changed. Memory stays allocated."""
-        self._lengths.zero_()
+        self._lengths[:] = 0
 
     def layer(self, layer_idx: int, like: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
         """Keys and values of a layer, each ``(n_slots, n_kv_heads, capacity, head_dim)``, allocated on first use."""
@@ -119,62 +122,62 @@ class SlotCache:
             self._layers[layer_idx] = (like.new_zeros(shape), like.new_zeros(shape))
         return self._layers[layer_idx]
 
-    def plan(self, input_ids: th.Tensor, lengths: th.Tensor) -> list[SlotPass]:
+    def plan(self, input_ids: th.Tensor, attention_mask: th.Tensor) -> list[SlotPass]:
         """Find the tokens that are new and remember them as cached.
 
         Args:
             input_ids: ``(n_slots, capacity)`` integer tokens, right-padded.
-            lengths: ``(n_slots,)`` int64, at least 1.
+            attention_mask: ``(n_slots, capacity)``, at least one token a row.
 
         Returns:
             The passes to run in order. The last one computes the last token of every slot.
         """
-        input_ids = input_ids.long()
-        known = th.minimum(self._lengths, lengths - 1)  # the last token is always computed: its output is wanted
-        fresh = (input_ids != self._tokens) | (self._columns >= known[:, None])
-        start = fresh.byte().argmax(dim=1)  # first column that is not known: the common prefix's length
+        tokens = input_ids.cpu().numpy()
+        lengths = attention_mask.cpu().numpy().sum(axis=1, dtype=np.int64)
+        known = np.minimum(self._lengths, lengths - 1)  # the last token is always computed: its output is wanted
+        fresh = (tokens != self._tokens) | (self._columns >= known[:, None])
+        start = fresh.argmax(axis=1)  # first column that is not known: the common prefix's length
         n_before_last = lengths - 1 - start
-        facts = th.stack([n_before_last.max(), n_before_last.sum(), lengths.max(), lengths.min()]).tolist()
-        self._tokens.copy_(input_ids)
-        self._lengths.copy_(lengths)
-        self.computed_tokens += facts[1] + self.n_slots
-        last = lengths - 1
-        n_columns, span, ragged = facts[0], facts[2], facts[2] != facts[3]
-        blocks = self._blocks(start, n_before_last, n_columns) if n_columns else [None]
-        return [self._pass(input_ids, last, block, span, ragged, decode=block is blocks[-1]) for block in blocks]
+        self._tokens[:] = tokens
+        self._lengths = lengths
+        self.computed_tokens += int(n_before_last.sum()) + self.n_slots
+        blocks = self._blocks(start, n_before_last)
+        return [self._pass(block, decode=number == len(blocks)) for number, block in enumerate(blocks, 1)]
 
-    def _blocks(self, start: th.Tensor, counts: th.Tensor, n_columns: int) -> list[Prefill | None]:
-        rows = counts.nonzero().flatten()
-        positions = (start[rows, None] + self._columns[:n_columns]).clamp_(max=self.capacity - 1)
-        from_start = not bool(start[rows].any())
-        rows_per_pass = max(1, self.max_pass_tokens // n_columns)
-        pairs = zip(rows.split(rows_per_pass), positions.split(rows_per_pass), strict=True)
-        return [Prefill(r, p, from_start) for r, p in pairs]
+    def _blocks(self, start: np.ndarray, counts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray] | None]:
+        """Slots ``(n_rows,)`` and positions ``(n_rows, n_columns)`` of what each pass has to prefill."""
+        n_columns = int(counts.max())
+        if n_columns == 0:
+            return [None]
+        rows = np.flatnonzero(counts)
+        positions = np.minimum(start[rows, None] + self._columns[:n_columns], self.capacity - 1)
+        per_pass = max(1, self.max_pass_tokens // n_columns)
+        cuts = range(0, len(rows), per_pass)
+        return [(rows[cut : cut + per_pass], positions[cut : cut + per_pass]) for cut in cuts]
 
-    def _pass(
-        self,
-        input_ids: th.Tensor,
-        last: th.Tensor,
-        block: Prefill | None,
-        span: int,
-        ragged: bool,
-        decode: bool,
-    ) -> SlotPass:
+    def _pass(self, block: tuple[np.ndarray, np.ndarray] | None, decode: bool) -> SlotPass:
+        last = self._lengths - 1
         ids, positions = [], []
         if decode:
-            ids.append(input_ids[self._slot_range, last])
+            ids.append(self._tokens[self._slots, last])
             positions.append(last)
+        prefill = None
         if block is not None:
-            ids.append(input_ids[block.rows[:, None], block.positions].flatten())
-            positions.append(block.positions.flatten())
+            rows, columns = block
+            ids.append(self._tokens[rows[:, None], columns].ravel())
+            positions.append(columns.ravel())
+            prefill = Prefill(self._tensor(rows), self._tensor(columns), from_start=not columns[:, 0].any())
         return SlotPass(
             cache=self,
-            input_ids=th.cat(ids).unsqueeze(0),
-            position_ids=th.cat(positions).unsqueeze(0),
+            input_ids=self._tensor(np.concatenate(ids)).unsqueeze(0),
+            position_ids=self._tensor(np.concatenate(positions)).unsqueeze(0),
             n_decode=self.n_slots if decode else 0,
-            span=span,
+            span=int(self._lengths.max()),
             slot_range=self._slot_range,
-            last_position=last,
-            ragged=ragged,
-            prefill=block,
+            last_position=self._tensor(last),
+            ragged=bool((last != last[0]).any()),
+            prefill=prefill,
         )
+
+    def _tensor(self, array: np.ndarray) -> th.Tensor:
+        return th.as_tensor(array, device=self.device)

@@ -120,7 +120,7 @@ def test_sliding_windows_and_capped_scores(tmp_path, config_class):
         expected = original(input_ids=ids, use_cache=False).logits
         assert th.allclose(model.output_layer.logits(model(ids).flatten(0, 1)).view(3, 16, -1), expected, atol=1e-4)
         for _ in range(3):
-            got = model.output_layer.logits(model.last_hidden(cache, ids, lengths))
+            got = model.output_layer.logits(model.last_hidden(cache, ids, th.arange(16) < lengths[:, None]))
             assert th.allclose(got, expected[th.arange(3), lengths - 1], atol=1e-4)
             lengths = lengths + 1
 

@@ -42,8 +42,9 @@ def make_model(
 ):
     kwargs = {"n_epochs": 2, "batch_size": 4 * n_envs} if algorithm is PPO else {}
     return algorithm(
-        LMActorCriticPolicy, venv or make_venv(folder, n_envs), n_steps=n_steps, seed=seed, gamma=1.0, learning_rate=1e-3,
-        rollout_buffer_class=buffer, policy_kwargs={"model": folder, **policy_kwargs}, device="cpu", **kwargs,
+        LMActorCriticPolicy, venv or make_venv(folder, n_envs), n_steps=n_steps, seed=seed, gamma=1.0,
+        learning_rate=1e-3, rollout_buffer_class=buffer, device="cpu",
+        policy_kwargs={"model": folder, **policy_kwargs}, **kwargs,
     )  # fmt: skip
 
 

@@ -17,11 +17,15 @@ from lm_envs.errors import ConfigurationError
 N_ENVS, N_STEPS = 4, 8
 
 
+def tenth_of_the_length(prompts, completions, **columns):
+    return [len(text) / 10 for text in completions]
+
+
 def make_model(folder, buffer=SequenceRolloutBuffer, **policy_kwargs):
     venv = make_lm_vec_env(
         "TextGen-v0", n_envs=N_ENVS, seed=0,
         env_kwargs={"model": folder, "dataset": ["the good", "a bad was", "is"] * 4, "max_prompt_tokens": 12,
-                    "max_new_tokens": 6, "reward": lambda prompts, completions, **_: [len(c) / 10 for c in completions]},
+                    "max_new_tokens": 6, "reward": tenth_of_the_length},
     )  # fmt: skip
     return PPO(
         LMActorCriticPolicy, venv, n_steps=N_STEPS, batch_size=16, n_epochs=1, gamma=1.0, learning_rate=1e-2, seed=0,

@@ -26,7 +26,8 @@ def test_one_ppo_iteration(dtype, trainable, tolerance):
     prompts = ["Once upon a time", "The best thing about the sea is", "My review of this lamp:", "Dear friend,"] * 3
     venv = make_lm_vec_env(
         "TextGen-v0", n_envs=4, seed=0,
-        env_kwargs={"model": MODEL, "dataset": prompts, "reward": "sentiment", "max_prompt_tokens": 16, "max_new_tokens": 8},
+        env_kwargs={"model": MODEL, "dataset": prompts, "reward": "sentiment", "max_prompt_tokens": 16,
+                    "max_new_tokens": 8},
     )  # fmt: skip
     model = PPO(
         LMActorCriticPolicy, venv, n_steps=8, batch_size=32, n_epochs=1, gamma=1.0, learning_rate=1e-5, seed=0,
