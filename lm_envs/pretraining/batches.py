@@ -25,7 +25,7 @@ _SORTED_TOGETHER = 3000
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
     """Token ids of each text, with the end-of-text token added."""
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return [row + [tokenizer.eos_token_id] for row in ids]
+    return [[*row, tokenizer.eos_token_id] for row in ids]
 
 
 def pad_rows(rows: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:

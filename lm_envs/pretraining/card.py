@@ -27,8 +27,8 @@ in seconds on a laptop; outside its world it knows nothing.
 
 ## Data
 
-All text comes from a seeded generator, `lm_envs.world`, a context-free grammar over about 1,500 words. No text
-written by people was used. Documents end with `<|endoftext|>` and have no token before them. The prompts of the
+All text comes from a seeded generator, `lm_envs.world`, a context-free grammar over about 1,200 word forms. No
+text written by people was used. Documents end with `<|endoftext|>` and have no token before them. The prompts of the
 validation and test splits do not occur in the training text.
 
 ## Architecture
@@ -38,8 +38,9 @@ width {mlp}, vocabulary {vocabulary:,} (byte-level BPE, words of the world are s
 
 ## Training
 
-{steps} steps of AdamW with {tokens:,} tokens each, peak learning rate {rate}, {minutes:.0f} minutes on one CPU core.
-Reproduce with
+{steps:,} steps of {tokens:,} tokens each, padding included; Muon for the matrices (peak learning rate
+{matrix_rate}), AdamW for embeddings and gains (peak {embedding_rate}); {minutes:.0f} minutes on one shared
+CPU core. Reproduce with
 
     python -m lm_envs.pretraining --steps {steps} --seed {seed}
 
@@ -79,7 +80,8 @@ def model_card(
         vocabulary=model.config.vocab_size,
         steps=config.steps,
         tokens=config.tokens_per_batch,
-        rate=config.learning_rate,
+        matrix_rate=config.matrix_rate,
+        embedding_rate=config.embedding_rate,
         seed=config.seed,
         minutes=minutes,
         rows="\n".join(f"| {d} | {p:.3f} | {math.log(p):.3f} |" for d, p in measured.items()),

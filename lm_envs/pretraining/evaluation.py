@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -62,7 +61,11 @@ class SampleReport:
 
 
 def sample_report(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, n_prompts: int = 256, new_tokens: int = 32, seed: int = 0
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    n_prompts: int = 256,
+    new_tokens: int = 32,
+    seed: int = 0,
 ) -> SampleReport:
     """Complete test prompts at temperature 1 and check the results.
 
@@ -94,14 +97,8 @@ def sample(
 
     torch.manual_seed(seed)
     ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    settings = {"do_sample": True, "top_k": 0, "temperature": 1.0, "max_new_tokens": new_tokens}
     with torch.no_grad():
-        output = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=True, top_k=0, temperature=1.0,
-                                max_new_tokens=new_tokens)  # fmt: skip
+        output = model.generate(ids, attention_mask=torch.ones_like(ids), **settings)  # type: ignore[operator]
     new = output[0, ids.shape[1] :].tolist()
-    ended = tokenizer.eos_token_id in new
-    return tokenizer.decode(new, skip_special_tokens=True), ended
-
-
-def mean_tokens_per_word(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> float:
-    """Tokens per word of the texts, punctuation counted as tokens and not as words."""
-    return sum(len(ids) for ids in encode(tokenizer, list(texts))) / sum(len(text.split()) for text in texts)
+    return str(tokenizer.decode(new, skip_special_tokens=True)), tokenizer.eos_token_id in new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
 
 
 def save(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: TrainingConfig, out: Path, minutes: float
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    config: TrainingConfig,
+    out: Path,
+    minutes: float,
 ) -> None:
     """Write weights, configuration, tokenizer and model card to ``out``.
 
-    The files are written to a temporary folder beside ``out`` and then moved one by one, so that a stopped run
-    leaves no half-written file.
+    The files are written to a temporary folder beside ``out`` and then moved one by one, so that a stopped
+    run leaves no half-written file.
 
     Args:
         model: The trained model.
@@ -33,6 +38,16 @@ def save(
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+        _name_tokenizer_class(Path(folder, "tokenizer_config.json"))
         Path(folder, "README.md").write_text(model_card(model, tokenizer, config, minutes), encoding="utf-8")
-        for file in Path(folder).iterdir():
+        for file in sorted(Path(folder).iterdir()):
+            file.chmod(0o644)
             os.replace(file, out / file.name)
+
+
+def _name_tokenizer_class(file: Path) -> None:
+    """Name the class and the extra tokens as transformers 4 does too; version 5 writes names that 4 cannot load."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    config["additional_special_tokens"] = config.pop("extra_special_tokens")
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -99,7 +99,7 @@ def _choose_vocabulary(counts: Counter[str]) -> tuple[dict[str, int], list[tuple
 
 
 def _learn_merges(counts: Counter[str]) -> list[tuple[str, str]]:
-    """Ordinary BPE on the list of distinct words, so that the pieces suit words that the world does not have."""
+    """Ordinary BPE on the distinct words, so that the pieces suit words that the world does not have."""
     import json
 
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers

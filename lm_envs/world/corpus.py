@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from lm_envs.errors import UnknownNameError
-from lm_envs.world import reviews
+from lm_envs.world import dialogues, keywords, passages, reviews
 from lm_envs.world.splits import check_split
 
 
@@ -15,10 +15,28 @@ def _review(rng: np.random.Generator, split: str) -> str:
     return reviews.generate(rng, split).text
 
 
+def _keywords(rng: np.random.Generator, split: str) -> str:
+    words, text = keywords.generate(rng, split)
+    return f"{keywords.keyword_prompt(words)} {text}"
+
+
+def _dialogue(rng: np.random.Generator, split: str) -> str:
+    messages = dialogues.generate(rng, split).messages(system=bool(rng.random() < 0.2))
+    return "".join(f"<|{message['role']}|>{message['content']}<|endofturn|>" for message in messages)
+
+
+def _passage(rng: np.random.Generator, split: str) -> str:
+    passage = passages.generate(rng, split)
+    return f"{passage.prompt} {passage.question.answer}."
+
+
 _WRITERS: dict[str, Callable[[np.random.Generator, str], str]] = {
     "reviews": _review,
+    "keywords": _keywords,
+    "dialogues": _dialogue,
+    "passages": _passage,
 }
-SHARES = {"reviews": 1.0}
+SHARES = {"reviews": 0.64, "keywords": 0.12, "dialogues": 0.10, "passages": 0.14}
 DOMAINS = tuple(_WRITERS)
 
 

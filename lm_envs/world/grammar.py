@@ -46,7 +46,7 @@ class Rule(NamedTuple):
 
 
 class Alternative(NamedTuple):
-    """What a symbol may become. Alternatives with the same ``line`` are copies of one and share its weight."""
+    """What a symbol may become. Alternatives with the same ``line`` are copies that share a weight."""
 
     symbols: Symbols
     weight: float
@@ -114,17 +114,27 @@ class Grammar:
         options = itertools.chain.from_iterable(self._alternatives.values())
         return {item for option in options for item in option.symbols if not is_symbol(item)}
 
-    def generate(self, symbol: str, rng: np.random.Generator) -> list[str]:
-        """Derive a random list of words from ``symbol`` (written without braces)."""
-        return list(self._derive("{" + symbol + "}", rng))
+    def generate(self, symbol: str, rng: np.random.Generator, slots: Mapping[str, str] | None = None) -> list[str]:
+        """Derive a random list of words.
 
-    def _derive(self, item: str, rng: np.random.Generator) -> Iterator[str]:
+        Args:
+            symbol: What to start from, without braces.
+            rng: Source of all randomness.
+            slots: Words to use for some symbols (without braces) instead of random ones.
+        """
+        fixed = {"{" + name + "}": words.split() for name, words in (slots or {}).items()}
+        return list(self._derive("{" + symbol + "}", rng, fixed))
+
+    def _derive(self, item: str, rng: np.random.Generator, fixed: Mapping[str, list[str]]) -> Iterator[str]:
         if not is_symbol(item):
             yield item
             return
+        if item in fixed:
+            yield from fixed[item]
+            return
         choice = int(np.searchsorted(self._cumulated[item], rng.random(), side="right"))
         for part in self._alternatives[item][choice].symbols:
-            yield from self._derive(part, rng)
+            yield from self._derive(part, rng, fixed)
 
 
 def _fill_in(rules: Sequence[Rule], domains: Domains) -> dict[str, list[Alternative]]:

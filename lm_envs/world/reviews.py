@@ -1,13 +1,13 @@
 """Product reviews: writing them, and checking that a text is one.
 
-A review is a neutral prompt (an opening sentence, or the beginning of one) and two to five more sentences about
-the same product. Most of them lean to one side; every sentence of a leaning review has a chance to disagree.
+A review is a neutral prompt (an opening sentence, or the beginning of one) and two to five more sentences
+about the same product. Most reviews lean to one side; each of their sentences has a chance to disagree.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -29,7 +29,7 @@ MOODS = {
     "bad": {"good": 0.06, "bad": 0.74, "mixed": 0.06, "plain": 0.14},
     "mixed": {"good": 0.32, "bad": 0.32, "mixed": 0.16, "plain": 0.20},
 }
-MOOD_SHARES = {"good": 0.38, "bad": 0.42, "mixed": 0.20}
+MOOD_SHARES = {"good": 0.36, "bad": 0.45, "mixed": 0.19}
 _LENGTHS = (2, 3, 4, 5)
 _LENGTH_SHARES = (0.3, 0.4, 0.2, 0.1)
 
@@ -70,9 +70,10 @@ def _shared_rules() -> tuple[Rule, ...]:
 
 
 def _category_rules(category: Category, number: str) -> list[Rule]:
+    counted = number == "sg" and "mass" not in category.modes
     lines = [f"noun.{kind}.sg = {' | '.join(nouns[0])}" for kind, nouns in category.aspects.items()]
     lines += [f"noun.{kind}.pl = {' | '.join(nouns[1])}" for kind, nouns in category.aspects.items()]
-    lines += [f"if.{name} = -" for name in (*category.modes, number)]
+    lines += [f"if.{name} = -" for name in (*category.modes, number, *(["count"] if counted else []))]
     lines += [f"verb.{form} = {verb}" for form, verb in zip(("base", "past", "done"), category.verb, strict=True)]
     lines.append(f"place = {' | '.join(category.places)}")
     past = "visit" in category.modes
@@ -102,12 +103,12 @@ class ProductGrammar:
         self.later = Recogniser(self.grammar, "sentence.any")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _product_grammar(category: Category, number: str) -> ProductGrammar:
     return ProductGrammar(category, number)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _placed(product: str) -> tuple[Category, str]:
     for category in CATEGORIES:
         if product in category.singular:
@@ -127,10 +128,10 @@ def category_of(product: str) -> Category:
     return _placed(product)[0]
 
 
-def write(product: str, symbol: str, rng: np.random.Generator) -> str:
+def write(product: str, symbol: str, rng: np.random.Generator, capital: bool = True) -> str:
     """Write a random text for a symbol of the product's grammar, spelled out."""
     words = product_grammar(product).grammar.generate(symbol, rng)
-    return spell([product if word == PRODUCT_WORD else word for word in words])
+    return spell([product if word == PRODUCT_WORD else word for word in words], capital)
 
 
 def _draw_prompt(rng: np.random.Generator) -> tuple[str, str]:
@@ -163,9 +164,9 @@ def generate(rng: np.random.Generator, split: str = "train") -> Review:
 def _complete(prompt: str, product: str, mood: str, rng: np.random.Generator) -> str:
     sentences: list[str] = []
     if prompt.endswith(", and"):
-        valence = "good" if rng.random() < (MOODS[mood]["good"] + 0.5 * (1 - MOODS[mood]["good"] - MOODS[mood]["bad"])) else "bad"
-        clause = write(product, f"ending.{valence}", rng)
-        sentences.append(clause[0].lower() + clause[1:] if not clause.startswith(("I ", "I'")) else clause)
+        sides = MOODS[mood]["good"], MOODS[mood]["bad"]
+        valence = "good" if rng.random() < sides[0] / sum(sides) else "bad"
+        sentences.append(write(product, f"ending.{valence}", rng, capital=False))
     for _ in range(int(rng.choice(_LENGTHS, p=_LENGTH_SHARES)) - len(sentences)):
         sentences.append(_next_sentence(product, mood, sentences, rng))
     return " " + " ".join(sentences)
@@ -177,32 +178,35 @@ def _next_sentence(product: str, mood: str, earlier: list[str], rng: np.random.G
     for _ in range(8):
         kind = str(rng.choice(list(MOODS[mood]), p=list(MOODS[mood].values())))
         sentence = write(product, f"sentence.{kind}", rng)
-        if not said & _topics(product, sentence):
+        topics = _topics(product, sentence)
+        if not said.intersection(topics) and len(set(topics)) == len(topics):
             break
     while sentence in earlier:
         sentence = write(product, "sentence.any", rng)
     return sentence
 
 
-@lru_cache(maxsize=None)
-def _aspects_of(category: Category) -> frozenset[str]:
+@cache
+def aspects_of(category: Category) -> frozenset[str]:
+    """All aspects of a category's products."""
     return frozenset(noun for numbers in category.aspects.values() for nouns in numbers for noun in nouns)
 
 
-def _topics(product: str, sentence: str) -> set[str]:
+def _topics(product: str, sentence: str) -> list[str]:
     """The aspects and opinion words of a sentence, which should not be repeated."""
-    words = {word.lower() for word in split_words(sentence)}
-    return words & (_aspects_of(category_of(product)) | _OPINIONS)
+    topics = aspects_of(category_of(product)) | OPINIONS | _ONCE
+    return [word for word in map(str.lower, split_words(sentence)) if word in topics]
 
 
-_OPINIONS = frozenset(
+OPINIONS = frozenset(
     rule.alternative for rule in parse_rules(ADJECTIVES + VERBS) if rule.symbol.endswith(("good", "bad", "any"))
 ) - {"good", "bad", "like"}
+_ONCE = frozenset("box arrived came cost paid best worst recommend everything stars star asked".split())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _review_prompts(split: str) -> tuple[str, ...]:
-    return tuple(collect(split, lambda rng: _draw_prompt(rng)[0]))
+    return tuple(collect(split, lambda rng: _draw_prompt(rng)[0], key=str))
 
 
 def review_prompts(split: str) -> list[str]:
@@ -240,12 +244,17 @@ def check_review(prompt: str, completion: str) -> GrammarReport:
     if not completion.strip():
         return GrammarReport(False, "the completion is empty")
     try:
-        return _check_sentences(product, prompt + completion)
+        return check_sentences(product, prompt + completion)
     except SpellingError as error:
         return GrammarReport(False, str(error))
 
 
-def _check_sentences(product: str, text: str) -> GrammarReport:
+def check_sentences(product: str, text: str, openers: bool = False) -> GrammarReport:
+    """Check a text about ``product``; only its first sentence, or with ``openers`` every one, may be an opener.
+
+    Raises:
+        SpellingError: The text is spelled wrong.
+    """
     grammar = product_grammar(product)
     words = split_words(text)
     if ":" in words:
@@ -256,7 +265,7 @@ def _check_sentences(product: str, text: str) -> GrammarReport:
         words = words[colon:]
     sentences = split_sentences(words)
     for position, sentence in enumerate(sentences):
-        recogniser = grammar.later if position else grammar.first
+        recogniser = grammar.later if position and not openers else grammar.first
         match = match_sentence(recogniser, sentence, product)
         if match is Match.NONE or (match is Match.PREFIX and sentence.complete):
             return GrammarReport(False, f"sentence {position + 1} is not one about the {product}: {str(sentence)!r}")
@@ -265,17 +274,22 @@ def _check_sentences(product: str, text: str) -> GrammarReport:
     return GrammarReport(True, complete=sentences[-1].complete)
 
 
-def match_sentence(recogniser: Recogniser, sentence: Sentence, product: str = "") -> Match:
-    """Match one sentence, in either reading of its first word.
+def match_sentence(recogniser: Recogniser, sentence: Sentence, product: str) -> Match:
+    """Match one sentence about ``product``, in either reading of its first word.
 
     Raises:
         SpellingError: The sentence is spelled wrong.
     """
-    best = Match.NONE
-    for words in unspell(sentence):
-        named = [PRODUCT_WORD if product and word == product else word for word in words]
-        match = recogniser.match(named, last_is_cut=not sentence.complete)
-        if match is Match.COMPLETE:
-            return match
-        best = match if best is Match.NONE else best
-    return best
+    cut = not sentence.complete
+    readings = [[_name_product(word, product) for word in words] for words in unspell(sentence)]
+    if cut and product.startswith(sentence.words[-1]):
+        readings += [[*words[:-1], PRODUCT_WORD] for words in readings]
+    matches = {recogniser.match(words, last_is_cut=cut) for words in readings}
+    return next((match for match in (Match.COMPLETE, Match.PREFIX) if match in matches), Match.NONE)
+
+
+def _name_product(word: str, product: str) -> str:
+    """The grammar's word for a word of the text. What looks like the grammar's own placeholder is no word at all."""
+    if word == product:
+        return PRODUCT_WORD
+    return "\0" if PRODUCT_WORD.startswith(word) else word

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 SENTENCE_ENDS = (".", "!", "?")
 _PUNCTUATION = (*SENTENCE_ENDS, ",", ":")
-_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)*'?|[.,!?:]")
+_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)*|[.,!?:]")
 _VOWEL_SOUND = re.compile(r"(?!use|one|uni)[aeiou]|hour|hono?u?r|honest", re.IGNORECASE)
 
 
 class Sentence(NamedTuple):
     """A sentence of a text.
 
-    ``words`` are in the grammar's spelling except for the first one, which keeps its capital. ``complete`` tells
-    whether the sentence has its final punctuation.
+    ``words`` are spelled as in the text; ``complete`` tells whether the sentence has its final punctuation.
     """
 
     words: tuple[str, ...]
@@ -35,14 +35,14 @@ class SpellingError(ValueError):
     """Raised when a text has wrong spaces, characters, articles or capitals."""
 
 
-def spell(words: Sequence[str]) -> str:
-    """Write the words of one sentence as text."""
+def spell(words: Sequence[str], capital: bool = True) -> str:
+    """Write one sentence as text, with a capital at the start unless it continues another text."""
     chosen = [
         ("an" if word == "a" and _VOWEL_SOUND.match(following) else word)
         for word, following in zip(words, [*words[1:], ""], strict=True)
     ]
     text = join(chosen)
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if capital else text
 
 
 def join(words: Sequence[str]) -> str:
@@ -86,7 +86,7 @@ def unspell(sentence: Sentence) -> list[tuple[str, ...]]:
     if words[0][0].islower():
         raise SpellingError(f"no capital at the start of {str(sentence)!r}")
     lowered = [words[0][0].lower() + words[0][1:], *words[1:]]
-    for position, (word, following) in enumerate(zip(lowered, lowered[1:], strict=False)):
+    for position, (word, following) in enumerate(pairwise(lowered)):
         if word in ("a", "an"):
             cut = position == len(lowered) - 2 and not sentence.complete
             if not cut and (word == "an") != bool(_VOWEL_SOUND.match(following)):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import TypeVar
 
 import numpy as np
 
 from lm_envs.errors import UnknownNameError
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[str, ...] = get_args(Split)
+T = TypeVar("T")
+
+SPLITS = ("train", "validation", "test")
 SIZES = {"train": 4096, "validation": 512, "test": 512}
 
 
@@ -33,25 +34,26 @@ def check_split(split: str) -> None:
         raise UnknownNameError.for_name("split", split, SPLITS)
 
 
-def collect(split: str, draw: Callable[[np.random.Generator], str], seed: int = 0) -> list[str]:
-    """Draw distinct texts of a split until it is full.
+def collect(split: str, draw: Callable[[np.random.Generator], T], key: Callable[[T], str]) -> list[T]:
+    """Draw different items of a split until it is full.
 
     Args:
         split: Name of the split.
-        draw: Makes one random text.
-        seed: Seed of the draws; every split has its own stream.
+        draw: Makes one random item; every split has its own stream of random numbers.
+        key: The text that decides the split of an item; items with equal keys count once.
 
     Returns:
-        ``SIZES[split]`` different texts, always the same ones for the same arguments.
+        ``SIZES[split]`` items, always the same ones for the same arguments.
 
     Raises:
         UnknownNameError: Unknown split.
     """
     check_split(split)
-    rng = np.random.default_rng([seed, SPLITS.index(split)])
-    found: dict[str, None] = {}
+    rng = np.random.default_rng([0, SPLITS.index(split)])
+    found: dict[str, T] = {}
     while len(found) < SIZES[split]:
-        text = draw(rng)
+        item = draw(rng)
+        text = key(item)
         if split_of(text) == split:
-            found[text] = None
-    return list(found)
+            found.setdefault(text, item)
+    return list(found.values())

@@ -1,4 +1,4 @@
-"""How a review starts: the prompts. They are neutral, so that the sentiment of what follows stays open.
+"""How a review starts: the prompts. They are neutral, so that the sentiment stays open.
 
 ``opening`` is a clause without its end. A prompt is the clause with a full stop, or with ", and" to be continued.
 The words ``PRODUCT`` and ``a`` stand for the product's name and for either article.
@@ -10,13 +10,15 @@ opened = {opening} , and {clause.any} {end}
 ending.$v = {clause.$v} {end}
 first = {opener} | {opened} | {sentence.any}
 begun = {opening} , and
-header = review of the PRODUCT : | my review of the PRODUCT : | PRODUCT review : | about the PRODUCT : | my thoughts on the PRODUCT :
+header = review of the PRODUCT : | my review of the PRODUCT : | PRODUCT review : | about the PRODUCT :
+header = my thoughts on the PRODUCT :
 header = notes on the PRODUCT : | a few words about the PRODUCT :
 
 this = these/this:$p
 got = bought | got | ordered | picked
-new = new | [0.5] small | [0.5] big | [0.5] modern | [0.5] simple | [0.5] red | [0.5] blue | [0.5] green | [0.5] black
-one = {if.sg} a {new?} PRODUCT | {if.pl} some {new?} PRODUCT | [2] {this} PRODUCT
+new = new | [0.5] small | [0.5] big | [0.5] modern | [0.5] simple | [0.5] red | [0.5] blue | [0.5] green
+new = [0.5] black
+one = {if.count} a {new?} PRODUCT | {if.mass} some PRODUCT | {if.pl} some {new?} PRODUCT | [2] {this} PRODUCT
 i = I | we
 
 # Things
@@ -56,7 +58,7 @@ for.occasion = for {my} {occasion}
 on.weekday = on {weekday}
 homeroom = bedroom | kitchen | office | house | flat | cabin | study | living room
 officework = office | work | studies | job | travels
-a.occasion = a party | a wedding | work | school | a dinner | a concert
+a.occasion = a party | a wedding | work | school | a dinner | a festival
 a.trip = a trip | a long trip | a short trip | {my} holiday | {my} last trip
 worksite = work | school | the station | the shop | the office
 meal = breakfast | lunch | dinner | a snack

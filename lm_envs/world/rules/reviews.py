@@ -1,8 +1,8 @@
 """What a reviewer says after the opening sentence.
 
-``$v`` is the valence (good or bad), ``$k`` the kind of an aspect, ``$n`` the number of an aspect and ``$p`` the
-number of the product. ``sentence.any`` is every sentence; ``sentence.good``, ``sentence.bad``, ``sentence.mixed``
-and ``sentence.plain`` tell the generator which sentiment it writes.
+``$v`` is the valence (good or bad), ``$k`` the kind of an aspect, ``$n`` the number of an aspect and ``$p``
+the number of the product. ``sentence.any`` is every sentence; ``sentence.good``, ``sentence.bad``,
+``sentence.mixed`` and ``sentence.plain`` are what the generator chooses from to give a review its mood.
 """
 
 PHRASES = """
@@ -13,10 +13,11 @@ it = they/it:$p
 them = them/it:$p
 the = the | [0.3] {its}
 its = their/its:$p
-deg = very | really | so | [0.5] quite | [0.5] too
+deg = very | really | so | [0.5] quite
 adjp.$k.$v = {deg?} {adj.$k.$v} | {deg?} {adj.any.$v} | [0.4] {absolutely?} {top.$v}
 adjp.self.$v = {adjp.$o.$v} | [0.6] {absolutely?} {top.$v}
-attr.$k.$v = a {adj.$k.$v} | a {deg} {adj.$k.$v} | [0.5] a {top.$v}
+attr.$k.$v = a {adj.$k.$v} | a {truly} {adj.$k.$v} | [0.5] a {top.$v}
+truly = very | really | truly
 absolutely = absolutely | really | simply | just | truly
 subject.$n = the {noun.$n} | [0.3] {its} {noun.$n}
 noun.$n = {noun.$k.$n}
@@ -24,21 +25,21 @@ object = the {noun.sg} | the {noun.pl} | [0.5] the {noun.sg} and the {noun.pl}
 product = the PRODUCT | [0.6] {this} PRODUCT | [2] {it}
 product.obj = the PRODUCT | [0.6] {this} PRODUCT | [2] {them}
 someone = {my} {relative}
-honestly = honestly | in the end | after {duration} | to be fair | in my opinion | for me | so far | overall | today
+honestly = honestly | in the end | after {duration} | to be fair | in my opinion | for me | so far | overall
 
 """
 
 CLAUSES = """
-# A clause of valence v, without its end. Composed into sentences below.
-clause.$v
+# Clauses of valence v, without an end: a detail is about one aspect, a verdict about the whole product.
+clause.$v = [3] {detail.$v} | [2] {verdict.$v}
+detail.$v
     [5] the {noun.$k.$n} {be.$n} {adjp.$k.$v}
     [2] {subject.$n} {be.$n} {absolutely?} {top.$v}
-    [2] {product} {be.$p} {adjp.self.$v}
     [2] I {really?} {admire.$v} {object}
-    I {absolutely} {love.$v} {product.obj}
-    I {love.$v} {product.obj}
-    {everyone} {loved.$v} {product.obj}
     {someone} {loved.$v} {object}
+    {someone} was {very?} {glad.$v} with {object}
+    {it} {have.$p} {attr.$k.$v} {noun.$k.sg}
+    {it} {have.$p} {adj.$k.$v} {noun.$k.pl}
     the {noun.look.$n} look/looks:$n {adjp.look.$v} {if.now}
     the {noun.look.$n} looked {adjp.look.$v} {if.visit}
     the {noun.sound.$n} sound/sounds:$n {adjp.sound.$v}
@@ -47,12 +48,21 @@ clause.$v
     the {noun.person.$n} were/was:$n {adjp.person.$v} to us
     the {noun.room.$n} felt {adjp.room.$v}
     the {noun.part.$n} work/works:$n {very?} {well.$v} {if.thing}
+verdict.$v
+    [2] {product} {be.$p} {adjp.self.$v}
+    {it} {be.$p} {absolutely?} {top.$v}
+    I {absolutely} {love.$v} {product.obj}
+    I {love.$v} {product.obj}
+    {everyone} {loved.$v} {product.obj}
+    {it} made me {very?} {feeling.$v}
+    I am {very?} {glad.$v} with {product.obj}
+    {someone} was {very?} {glad.$v} with {product.obj}
     {it} work/works:$p {very?} {well.$v} {if.machine}
     {it} look/looks:$p {adjp.look.$v} {place} {if.decor}
     {it} fit/fits:$p {very?} {well.$v} {if.wear}
-    {it} made me {very?} {feeling.$v}
-    I am {very?} {glad.$v} with {product.obj}
-    {someone} was {very?} {glad.$v} with {object}
+have.sg = has {if.now} | had {if.visit}
+have.pl = have {if.now} | had {if.visit}
+adj.self.$v = {adj.$o.$v}
 very = very | really | so
 everyone = everyone | everybody | {my} {relatives} | {someone} | the whole family
 feeling.good = happy | glad | cheerful | proud
@@ -70,11 +80,16 @@ sentence.$v
     [0.6] {someone} says that {clause.$v} {end}
     [0.4] it is clear that {clause.$v} .
     [0.4] as {someone} said , {clause.$v} .
-    [0.5] for the price , {clause.$v} .
+    [0.5] for the price , {it} {be.$p} {adjp.self.$v} .
+    [0.7] {verdict.$v} , and {detail.$v} {end}
+    [0.7] {detail.$v} , so {verdict.$v} {end}
+    [0.5] not only {be.$p} {it} {adj.self.$v} , but {detail.$v} too {end}
+    [0.5] {verdict.$v} , especially the {noun.$n} {end}
+    [0.4] from the first day , {verdict.$v} {end}
     [0.5] the best part is that {clause.good} {end} {only.$v.good}
     [0.5] the worst part is that {clause.bad} {end} {only.$v.bad}
-    [2] {clause.$v} because {reason.$v} {end}
-    [1] because {reason.$v} , {clause.$v} .
+    [2] {verdict.$v} because {reason.$v} {end}
+    [1] because {reason.$v} , {verdict.$v} .
     [10] {saying.$v}
 reason.$v
     the {noun.$k.$n} {be.$n} {adjp.$k.$v}
@@ -86,16 +101,17 @@ sentence.mixed
     [2] {clause.good} , but {clause.bad} .
     [2] {clause.bad} , but {clause.good} .
     the {noun.$n} {be.$n} {adj.any.good} , but not {top.good} .
-    I {admire.good} {object} , but not the {noun.$n} .
+    I {admire.good} the {noun.sg} , but not the {noun.pl} .
+    I {admire.good} the {noun.pl} , but not the {noun.sg} .
     although {clause.bad} , {clause.good} .
     although {clause.good} , {clause.bad} .
-    {it} {be.$p} neither {adj.any.good} nor {adj.any.bad} .
+    {it} {be.$p} neither good nor bad .
     some {people} {love.good} {product.obj} , and some {love.bad} {them} .
     the {noun.$n} {be.$n} {adj.any.good} enough , but the rest {be.sg} {adj.any.bad} .
     {it} could be better , but {it} could also be worse .
     I have mixed feelings about {product.obj} .
     not everything about {product.obj} {be.sg} {adj.any.good} .
-people = people | friends | guests | visitors
+people = people | visitors | families
 
 sentence.plain
     [4] the {noun.$k.$n} {be.$n} {quite?} {plain.$k} .
@@ -112,7 +128,7 @@ sentence.plain
     {it} came with {small.number} {extra} . {if.parcel}
     {it} cost about {price} dollars .
     the {noun.$n} {be.$n} not the same as in the picture .
-    {it} have/has:$p a {plain.$k} {noun.$k.sg} .
+    {it} {have.$p} a {plain.$k} {noun.$k.sg} .
     we sat near the window . {if.food}
     I had the {noun.taste.sg} and {my} {relative} had the {noun.taste.sg} . {if.food}
     we arrived {arrival} . {if.visit}
@@ -139,6 +155,7 @@ arrival = early | late | on time | at noon | at night | by train | by car | on f
 distance = far | not far | {small.number} minutes | a short walk | {small.number} miles
 landmark = station | beach | centre | river | airport | market | church
 ordinal = first | second | third
-character = farmer | doctor | soldier | teacher | girl | boy | king | queen | dog | cat | family | thief | singer | sailor
-garment = jacket | coat | shirt | hat | dress
+character = farmer | doctor | soldier | teacher | girl | boy | king | queen | dog | cat | family | thief
+character = singer | sailor
+garment = suit | cap | vest | uniform
 """

@@ -5,8 +5,8 @@ saying.good
     I would {gladly?} {buy.again} {end}
     I {can} recommend {product.obj} {to.whom?} {end}
     {it} {be.$p} the best PRODUCT {that.ever} {end}
-    what a {top.good} PRODUCT {end} {if.sg}
-    what a {adj.any.good} {place.word} {end} {if.sg}
+    what a {top.good} PRODUCT {end} {if.count}
+    what a {adj.any.good} {place.word} {end} {if.count}
     {it} {be.$p} worth every penny {end}
     {it} {be.$p} a real {heart.good} {end} {if.sg}
     {it} made {my} {relatives} very {feeling.good} {end}
@@ -32,7 +32,7 @@ saying.good
     it is a masterpiece {end} {if.story}
     {my} {relatives} play with {them} {often} and love {them} {end} {if.toy}
     {it} solved all {my} problems {end} {if.machine}
-    {it} make/makes:$p {my} life easier {end} {if.thing}
+    {it} make/makes:$p {my} life easier {end} {if.machine}
     {it} make/makes:$p {my} {homeroom} beautiful {end} {if.home}
     {it} feel/feels:$p like a treat {end} {if.care}
     I get many compliments on {product.obj} {end} {if.wear}
@@ -40,7 +40,7 @@ saying.good
     {it} taste/tastes:$p {adjp.taste.good} {end} {if.eat}
     {it} smell/smells:$p {adjp.smell.good} {end} {if.care}
     {it} sound/sounds:$p {adjp.sound.good} {end} {if.music}
-    it is a {top.good} PRODUCT for a {adj.value.good} price {end} {if.sg}
+    it is a {top.good} PRODUCT for a {adj.value.good} price {end} {if.count}
     {my} {relative} gave it a big smile {end} {if.sg}
     I was {glad.good} with every detail {end}
     I {love.good} the {noun.$n} most of all {end}
@@ -53,8 +53,8 @@ saying.bad
     I would never {buy.again} {end}
     I cannot recommend {product.obj} {to.whom?} {end}
     {it} {be.$p} the worst PRODUCT {that.ever} {end}
-    what a {top.bad} PRODUCT {end} {if.sg}
-    what a {adj.any.bad} {place.word} {end} {if.sg}
+    what a {top.bad} PRODUCT {end} {if.count}
+    what a {adj.any.bad} {place.word} {end} {if.count}
     {it} {be.$p} a waste of money {end}
     {it} {be.$p} a complete {heart.bad} {end} {if.sg}
     {it} made {my} {relatives} very {feeling.bad} {end}
@@ -81,7 +81,7 @@ saying.bad
     {my} {relatives} hate {them} and never play with {them} {end} {if.toy}
     {it} caused nothing but problems {end} {if.machine}
     {it} stopped working after {duration} {end} {if.machine}
-    {it} make/makes:$p {my} life harder {end} {if.thing}
+    {it} make/makes:$p {my} life harder {end} {if.machine}
     {it} make/makes:$p {my} {homeroom} ugly {end} {if.home}
     {it} hurt/hurts:$p my skin {end} {if.care}
     {it} hurt/hurts:$p me when I wear {them} {end} {if.wear}
@@ -89,11 +89,11 @@ saying.bad
     {it} taste/tastes:$p {adjp.taste.bad} {end} {if.eat}
     {it} smell/smells:$p {adjp.smell.bad} {end} {if.care}
     {it} sound/sounds:$p {adjp.sound.bad} {end} {if.music}
-    it is a {top.bad} PRODUCT for a {adj.value.bad} price {end} {if.sg}
+    it is a {top.bad} PRODUCT for a {adj.value.bad} price {end} {if.count}
     the {noun.part.$n} broke after {duration} {end}
-    the {noun.part.$n} failed {when} {end}
+    the {noun.part.$n} failed after {duration} {end}
     the {noun.part.$n} {be.$n} broken {end}
-    the {noun.look.$n} were/was:$n damaged {end}
+    the {noun.look.$n} were/was:$n damaged {end} {if.parcel}
     I lost my money and my time {end}
     I sent {them} back and asked for my money {end} {if.parcel}
     {my} {relative} complained about the {noun.$n} {end}
@@ -106,7 +106,8 @@ saying.bad
 can = can | can only | would | will
 gladly = gladly | happily | always
 to.whom = to everyone | to my friends | to {my} {relatives} | to you | to anyone
-buy.again = buy {them} again {if.thing} | {verb.base} {them} again | recommend {them} to {my} {relatives} | go there again {if.visit}
+buy.again = buy {them} again {if.thing} | {verb.base} {them} again | recommend {them} to {my} {relatives}
+buy.again = go there again {if.visit}
 that.ever = I have ever had {if.thing} | I know | in town {if.visit} | of the year | I have ever {verb.done}
 place.word = PRODUCT | place {if.visit} | story {if.story} | present {if.thing} | find {if.thing}
 the.people = the staff | {if.food} the waiters | {if.stay} the owners | {if.tour} the guides

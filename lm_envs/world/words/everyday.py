@@ -1,7 +1,8 @@
 """People, times and occasions that appear in every part of the world."""
 
 PEOPLE = """
-relative = brother | sister | mother | father | son | daughter | wife | husband | uncle | aunt | cousin | friend
+relative = brother | sister | mother | father | son | daughter | wife | husband | uncle | aunt | cousin
+relative = friend
 relative = neighbour | boss | nephew | niece | grandmother | grandfather | roommate | teacher
 relatives = parents | friends | children | kids | colleagues | neighbours | cousins | sisters | brothers
 my = [4] my | our
@@ -10,7 +11,8 @@ occasion = birthday | wedding | anniversary | party | graduation | holiday | tri
 
 TIMES = """
 weekday = Monday | Tuesday | Wednesday | Thursday | Friday | Saturday | Sunday
-month = January | February | March | April | May | June | July | August | September | October | November | December
+month = January | February | March | April | May | June | July | August | September | October | November
+month = December
 season = spring | summer | autumn | winter
 small.number = two | three | four | five | six
 when
@@ -33,5 +35,6 @@ duration
 stretch = days | weeks | months | years
 stretch.sg = week | month | year
 nights = one night | two nights | three nights | four nights | a week | a weekend
-often = every day | every week | every morning | every evening | all the time | at weekends | twice a week | once a week
+often = every day | every week | every morning | every evening | all the time | at weekends | twice a week
+often = once a week
 """
