@@ -11,6 +11,7 @@ need no mask: padding only ever comes after the tokens that count.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch as th
@@ -18,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 if TYPE_CHECKING:
-    from agents.slot_cache import SlotPass
+    from agents.slot_cache import Prefill, SlotPass
 
 SLOT_ATTENTION = "lm_envs_slots"
 
@@ -53,103 +54,120 @@ def slot_attention(
     Returns:
         ``(batch, n_tokens, n_heads, head_dim)`` and None (no attention weights).
     """
+    score = _Score(scaling, softcap, sliding_window)
     if slots is None:
         mask = _window_mask(query.shape[2], sliding_window, query.device)
-        return _attend(query, key, value, mask, scaling, softcap, is_causal=mask is None).transpose(1, 2), None
+        return score.attend(query, key, value, mask, is_causal=mask is None).transpose(1, 2), None
     layer_idx: int = module.layer_idx  # type: ignore[assignment]
     keys, values = slots.cache.layer(layer_idx, key)
+    n = slots.n_decode
+    query, key, value = query[0], key[0], value[0]
     outputs = []
     if slots.prefill is not None:
-        outputs.append(_prefill(slots, query, key, value, keys, values, scaling, softcap, sliding_window))
-    if slots.n_decode:  # after the prefill, whose padding may have touched the positions written here
-        outputs.insert(0, _decode(slots, query, key, value, keys, values, scaling, softcap, sliding_window))
+        output = _prefill(score, slots.prefill, slots.span, query[:, n:], key[:, n:], value[:, n:], keys, values)
+        outputs.append(output)
+    if n:  # after the prefill, whose padding may have touched the positions written here
+        query, key, value = query[:, :n].transpose(0, 1), key[:, :n].transpose(0, 1), value[:, :n].transpose(0, 1)
+        outputs.insert(0, _decode(score, slots, query, key, value, keys, values))
     return (outputs[0] if len(outputs) == 1 else th.cat(outputs)).unsqueeze(0), None
 
 
 def _decode(
+    score: _Score,
     slots: SlotPass,
     query: th.Tensor,
     key: th.Tensor,
     value: th.Tensor,
     keys: th.Tensor,
     values: th.Tensor,
-    scaling: float | None,
-    softcap: float | None,
-    sliding_window: int | None,
 ) -> th.Tensor:
     """Write and attend with the last token of every slot.
 
     The query heads that share a key/value head become query positions of one attention problem, so keys are neither
     repeated nor copied.
 
+    Args:
+        score: How scores are computed.
+        slots: The pass.
+        query: ``(n_slots, n_heads, head_dim)``.
+        key: ``(n_slots, n_kv_heads, head_dim)``, and ``value`` alike.
+        value: See ``key``.
+        keys: The cache ``(n_slots, n_kv_heads, capacity, head_dim)``, and ``values`` alike.
+        values: See ``keys``.
+
     Returns:
         ``(n_slots, n_heads, head_dim)``.
     """
-    n = slots.n_decode
-    n_kv_heads, head_dim = key.shape[1], key.shape[3]
-    keys[slots.slot_range, :, slots.last_position] = key[0, :, :n].transpose(0, 1)
-    values[slots.slot_range, :, slots.last_position] = value[0, :, :n].transpose(0, 1)
-    grouped = query[0, :, :n].transpose(0, 1).reshape(n, n_kv_heads, -1, head_dim)
-    mask = slots.decode_mask(query.dtype, sliding_window)
-    output = _attend(grouped, keys[:, :, : slots.span], values[:, :, : slots.span], mask, scaling, softcap)
-    return output.reshape(n, -1, value.shape[3])
+    keys[slots.slot_range, :, slots.last_position] = key
+    values[slots.slot_range, :, slots.last_position] = value
+    grouped = query.unflatten(1, (key.shape[1], -1))
+    mask = slots.decode_mask(query.dtype, score.sliding_window)
+    return score.attend(grouped, keys[:, :, : slots.span], values[:, :, : slots.span], mask).flatten(1, 2)
 
 
 def _prefill(
-    slots: SlotPass,
+    score: _Score,
+    prefill: Prefill,
+    span: int,
     query: th.Tensor,
     key: th.Tensor,
     value: th.Tensor,
     keys: th.Tensor,
     values: th.Tensor,
-    scaling: float | None,
-    softcap: float | None,
-    sliding_window: int | None,
 ) -> th.Tensor:
     """Write and attend with the tokens before the last one, in the rows that have more than one new token.
+
+    Args:
+        score: How scores are computed.
+        prefill: Which tokens these are.
+        span: Number of cache columns to read.
+        query: ``(n_heads, n_rows * n_columns, head_dim)``.
+        key: ``(n_kv_heads, n_rows * n_columns, head_dim)``, and ``value`` alike.
+        value: See ``key``.
+        keys: The cache ``(n_slots, n_kv_heads, capacity, head_dim)``, and ``values`` alike.
+        values: See ``keys``.
 
     Returns:
         ``(n_rows * n_columns, n_heads, head_dim)``.
     """
-    prefill = slots.prefill
-    assert prefill is not None
-    block = (prefill.rows.shape[0], prefill.positions.shape[1])
-    q, k, v = (x[0, :, slots.n_decode :].unflatten(1, block).transpose(0, 1) for x in (query, key, value))
-    keys[prefill.rows[:, None], :, prefill.positions] = k.transpose(1, 2)
-    values[prefill.rows[:, None], :, prefill.positions] = v.transpose(1, 2)
-    if prefill.from_start and sliding_window is None:
-        output = _attend(q, k, v, None, scaling, softcap, is_causal=True)
+    rows, positions = prefill.rows, prefill.positions
+    query, key, value = (tensor.unflatten(1, positions.shape).transpose(0, 1) for tensor in (query, key, value))
+    keys[rows[:, None], :, positions] = key.transpose(1, 2)
+    values[rows[:, None], :, positions] = value.transpose(1, 2)
+    if prefill.from_start and score.sliding_window is None:
+        output = score.attend(query, key, value, None, is_causal=True)
     else:
-        k, v = keys[prefill.rows, :, : slots.span], values[prefill.rows, :, : slots.span]
-        output = _attend(q, k, v, prefill.mask(slots.span, sliding_window), scaling, softcap)
+        mask = prefill.mask(span, score.sliding_window)
+        output = score.attend(query, keys[rows, :, :span], values[rows, :, :span], mask)
     return output.transpose(1, 2).flatten(0, 1)
 
 
-def _attend(
-    query: th.Tensor,
-    key: th.Tensor,
-    value: th.Tensor,
-    mask: th.Tensor | None,
-    scaling: float | None,
-    softcap: float | None,
-    is_causal: bool = False,
-) -> th.Tensor:
-    """Scaled dot-product attention; by hand only where scores are capped, which no fused kernel offers."""
-    if softcap is None:
-        grouped = {"enable_gqa": True} if query.shape[1] != key.shape[1] else {}
-        return scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, scale=scaling, is_causal=is_causal, **grouped
-        )
-    repeats = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
-    scores = query @ key.transpose(-1, -2) * (scaling or query.shape[-1] ** -0.5)
-    scores = softcap * th.tanh(scores / softcap)
-    if is_causal:
-        mask = th.ones(scores.shape[-2:], dtype=th.bool, device=scores.device).tril()
-    if mask is not None:
-        mask = mask if mask.dtype == th.bool else mask == 0
-        scores = scores.masked_fill(~mask, float("-inf"))
-    return scores.softmax(dim=-1, dtype=th.float32).to(value.dtype) @ value
+@dataclass(frozen=True)
+class _Score:
+    """How a layer computes attention from scores; see :func:`slot_attention`."""
+
+    scaling: float | None
+    softcap: float | None
+    sliding_window: int | None
+
+    def attend(
+        self, query: th.Tensor, key: th.Tensor, value: th.Tensor, mask: th.Tensor | None, is_causal: bool = False
+    ) -> th.Tensor:
+        """Scaled dot-product attention; by hand only where scores are capped, which no fused kernel offers."""
+        if self.softcap is None:
+            grouped = query.shape[1] != key.shape[1]
+            return scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, scale=self.scaling, is_causal=is_causal, enable_gqa=grouped
+            )
+        repeats = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+        scores = query @ key.transpose(-1, -2) * (self.scaling or query.shape[-1] ** -0.5)
+        scores = self.softcap * th.tanh(scores / self.softcap)
+        if is_causal:
+            mask = th.ones(scores.shape[-2:], dtype=th.bool, device=scores.device).tril()
+        if mask is not None:
+            scores = scores.masked_fill(~mask if mask.dtype == th.bool else mask < 0, float("-inf"))
+        return scores.softmax(dim=-1, dtype=th.float32).to(value.dtype) @ value
 
 
 def _window_mask(n_tokens: int, sliding_window: int | None, device: th.device) -> th.Tensor | None:
