@@ -64,7 +64,8 @@ class Review:
 
 
 @lru_cache(maxsize=1)
-def _shared_rules() -> tuple[Rule, ...]:
+def shared_rules() -> tuple[Rule, ...]:
+    """The rules of all reviews, to which each category adds its nouns and verbs."""
     parts = (OPENERS, PHRASES, CLAUSES, SENTENCES, SAYINGS, PEOPLE, TIMES, ADJECTIVES, VERBS)
     return tuple(rule for part in parts for rule in parse_rules(part))
 
@@ -97,7 +98,7 @@ class ProductGrammar:
             "v": ("good", "bad"),
             "p": (number,),
         }
-        self.grammar = Grammar([*_shared_rules(), *_category_rules(category, number)], domains)
+        self.grammar = Grammar([*shared_rules(), *_category_rules(category, number)], domains)
         self.header = Recogniser(self.grammar, "header")
         self.first = Recogniser(self.grammar, "first")
         self.later = Recogniser(self.grammar, "sentence.any")

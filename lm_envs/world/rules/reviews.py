@@ -11,7 +11,6 @@ clause.any = {clause.good} | {clause.bad}
 end = [9] . | !
 it = they/it:$p
 them = them/it:$p
-the = the | [0.3] {its}
 its = their/its:$p
 deg = very | really | so | [0.5] quite
 adjp.$k.$v = {deg?} {adj.$k.$v} | {deg?} {adj.any.$v} | [0.4] {absolutely?} {top.$v}
@@ -61,7 +60,7 @@ verdict.$v
     {it} look/looks:$p {adjp.look.$v} {place} {if.decor}
     {it} fit/fits:$p {very?} {well.$v} {if.wear}
 have.sg = has {if.now} | had {if.visit}
-have.pl = have {if.now} | had {if.visit}
+have.pl = have {if.now}
 adj.self.$v = {adj.$o.$v}
 very = very | really | so
 everyone = everyone | everybody | {my} {relatives} | {someone} | the whole family

@@ -5,8 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
-from lm_envs.world.grammar import Grammar, parse_rules
+from lm_envs.world import dialogues, passages, reviews
+from lm_envs.world.grammar import Grammar, is_symbol, parse_rules
 from lm_envs.world.recogniser import Match, Recogniser
+from lm_envs.world.rules import dialogues as dialogue_rules
+from lm_envs.world.rules import passages as passage_rules
+from lm_envs.world.words.products import PRODUCTS
 
 RULES = """
 sentence = the {noun.$n} {very?} work/works:$n .
@@ -87,3 +91,33 @@ def test_recursion_is_refused():
 def test_an_alternative_without_symbol_is_refused():
     with pytest.raises(ValueError, match="expected a symbol at the left margin"):
         parse_rules("    lost")
+
+
+def reached(grammar, starts):
+    """The numbers of the rules that some derivation from one of the symbols uses."""
+    todo, seen, lines = ["{" + start + "}" for start in starts], set(), set()
+    while todo:
+        symbol = todo.pop()
+        if symbol not in seen:
+            seen.add(symbol)
+            options = grammar.alternatives(symbol)
+            todo += [item for option in options for item in option.symbols if is_symbol(item)]
+            lines |= {option.line for option in options if not symbol.endswith("?}")}
+    return lines
+
+
+def unused(rules, used):
+    return [rule for number, rule in enumerate(rules) if number not in used]
+
+
+def test_every_review_rule_is_used_by_some_product():
+    starts = ("begun", "header", "first", "ending.good", "ending.bad", "sentence.good", "sentence.bad")
+    used = set().union(*(reached(reviews.product_grammar(p).grammar, starts) for p in PRODUCTS[::2]))
+    assert not unused(reviews.shared_rules(), used)
+
+
+def test_every_dialogue_and_passage_rule_is_used():
+    rules = parse_rules(dialogue_rules.SLOT_VALUES + dialogue_rules.SPEECH)
+    assert not unused(rules, reached(dialogues.dialogue_grammar(), ("user.any", "assistant.any")))
+    rules = parse_rules(passage_rules.SLOT_VALUES + passage_rules.FACTS)
+    assert not unused(rules, reached(passages.passage_grammar(), ("passage.sentence", "question", "answer")))
