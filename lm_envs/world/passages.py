@@ -102,7 +102,7 @@ def _genders() -> dict[str, str]:
 
 
 def generate(rng: np.random.Generator, split: str = "train") -> Passage:
-    """Write a random passage of three to five sentences with a question.
+    """Write a random passage of three to six sentences with a question.
 
     Raises:
         UnknownNameError: Unknown split.
@@ -157,7 +157,7 @@ def _state(person: str, frame: str, first: bool, rng: np.random.Generator) -> Fa
 
 
 def _ask(facts: list[Fact], rng: np.random.Generator) -> Question:
-    grammar = passage_grammar()
+    """Ask for a value that a fact tells, or for something that is not told about its person."""
     fact = facts[rng.integers(len(facts))]
     gender = _genders()[fact.person]
     if rng.random() < _UNANSWERABLE_SHARE:
@@ -167,13 +167,12 @@ def _ask(facts: list[Fact], rng: np.random.Generator) -> Question:
         return Question(_question(frame, slot, fact.person, gender, {}, rng), UNKNOWN, "")
     slot = str(rng.choice(FRAMES[fact.frame]))
     text = _question(fact.frame, slot, fact.person, gender, fact.slots, rng)
-    return Question(text, " ".join(grammar.generate(slot, rng, {slot: fact.slots[slot]})), fact.sentence)
+    return Question(text, fact.slots[slot], fact.sentence)
 
 
 def _question(frame: str, slot: str, person: str, gender: str, slots: dict[str, str], rng: np.random.Generator) -> str:
-    return spell(
-        passage_grammar().generate(f"question.{frame}.{slot}.{gender}", rng, {**slots, f"name.{gender}": person})
-    )
+    symbol = f"question.{frame}.{slot}.{gender}"
+    return spell(passage_grammar().generate(symbol, rng, {**slots, f"name.{gender}": person}))
 
 
 def check_passage(text: str) -> GrammarReport:

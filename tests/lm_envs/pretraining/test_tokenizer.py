@@ -1,5 +1,7 @@
 """The tokenizer: exact size, round trips, whole words, and the chat template."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,11 +18,16 @@ MESSAGES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
+@cache
+def load():
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(DEFAULT_OUT)
+
+
+@pytest.fixture
+def tokenizer():
+    return load()
 
 
 def test_size_and_special_tokens(tokenizer):
@@ -38,10 +45,7 @@ def test_nothing_is_added_around_a_text(tokenizer):
 @settings(deadline=None, max_examples=300)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_any_text_round_trips(text):
-    from transformers import AutoTokenizer
-
-    tokenizer = test_any_text_round_trips.__dict__.setdefault("cache", AutoTokenizer.from_pretrained(DEFAULT_OUT))
-    assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
+    assert load().decode(load()(text, add_special_tokens=False)["input_ids"]) == text
 
 
 @pytest.mark.parametrize(
