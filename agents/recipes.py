@@ -120,9 +120,7 @@ class TrainConfig:
             raise ConfigurationError(
                 f"kl_target must be a number of nats above 0, or None for a fixed kl_coef; got {self.kl_target!r}."
             )
-        for key in ("model", "task", "dataset", "reward", "split", "device", "render_mode"):
-            if key in self.env_kwargs:
-                raise ConfigurationError(f"env_kwargs must not hold {key!r}: it has a setting of its own or none.")
+        check_env_kwargs(self.env_kwargs)
 
     @property
     def label(self) -> str:
@@ -219,6 +217,28 @@ def check_names(env_id: str, task: str | None, dataset: str | None) -> None:
         raise ConfigurationError(f"got both task {task!r} and a data set; a task brings its own prompts. Pass one.")
     if task is not None:
         lm_envs.tasks.get(task)
+
+
+def check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
+    """Check the names of an environment's further arguments.
+
+    Raises:
+        ConfigurationError: One has a setting of its own.
+        UnknownNameError: The environment has no such argument.
+    """
+    from lm_envs.text_gen_config import TextGenConfig
+
+    known = {entry.name for entry in dataclasses.fields(TextGenConfig)}
+    for key in env_kwargs:
+        if key not in known:
+            raise UnknownNameError.for_name("argument of the environment", key, known - set(_NOT_ENV_KWARGS))
+        if key in _NOT_ENV_KWARGS:
+            raise ConfigurationError(
+                f"{key!r} does not belong to the environment's further arguments: set it by itself."
+            )
+
+
+_NOT_ENV_KWARGS = ("model", "task", "dataset", "reward", "split", "device", "render_mode")
 
 
 def _check_integer(name: str, value: Any, least: int) -> None:

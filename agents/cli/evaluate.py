@@ -19,7 +19,7 @@ from agents.cli.options import (
     Seed,
     Split,
     Task,
-    key_values,
+    environment_arguments,
     reward_specification,
 )
 
@@ -78,7 +78,7 @@ def load_target(
         raise UnknownNameError.for_name("split", split, SPLITS)
     given = {"task": task, "dataset": dataset, "reward": reward_specification(reward)}
     overrides = {key: value for key, value in given.items() if value is not None}
-    source = find_source(target, env, {**key_values(env_kwarg, "--env-kwarg"), **overrides})
+    source = find_source(target, env, {**environment_arguments(env_kwarg), **overrides})
     with console().status("loading the model"):
         return source.load(device)
 

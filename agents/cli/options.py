@@ -59,6 +59,20 @@ def key_values(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
     return found
 
 
+def environment_arguments(texts: Sequence[str] | None) -> dict[str, Any]:
+    """Read the ``--env-kwarg`` options.
+
+    Raises:
+        ConfigurationError: As :func:`key_values` does.
+        UnknownNameError: The environment has no such argument.
+    """
+    from agents.recipes import check_env_kwargs
+
+    found = key_values(texts, "--env-kwarg")
+    check_env_kwargs(found)
+    return found
+
+
 def _value(text: str) -> Any:
     plain = {"true": True, "false": False, "none": None}
     if text.lower() in plain:

@@ -18,7 +18,7 @@ from agents.cli.options import (
     Seed,
     Split,
     Task,
-    key_values,
+    environment_arguments,
     reward_specification,
 )
 from lm_envs.errors import ConfigurationError
@@ -48,7 +48,7 @@ def play(
         check_names(env_id, task, dataset)
         given = {"task": task, "dataset": dataset, "reward": reward_specification(reward), "model": model}
         kwargs = {key: value for key, value in given.items() if value is not None}
-        kwargs |= key_values(env_kwarg, "--env-kwarg")
+        kwargs |= environment_arguments(env_kwarg)
         if prompt:
             kwargs, _ = own_prompts(kwargs, prompt)
         order = list(range(len(prompt))) if prompt else choose_prompts(kwargs, split, sys.maxsize, seed).tolist()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agents.cli.messages import console, errors_as_messages
-from agents.cli.options import Dataset, Debug, EnvKwarg, Reward, Task, key_values, reward_specification
+from agents.cli.options import (
+    Dataset,
+    Debug,
+    EnvKwarg,
+    Reward,
+    Task,
+    environment_arguments,
+    key_values,
+    reward_specification,
+)
 from lm_envs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -113,7 +122,7 @@ def _config(
         task=task,
         dataset=dataset,
         reward=reward_specification(reward),
-        env_kwargs=key_values(env_kwarg, "--env-kwarg"),
+        env_kwargs=environment_arguments(env_kwarg),
         hyperparameters=key_values(hyperparameter, "--hyperparameter"),
         **settings,
     )

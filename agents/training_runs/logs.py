@@ -101,7 +101,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines() if line]
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].split("\n") if line]
 
 
 def _line(row: dict[str, Any]) -> str:

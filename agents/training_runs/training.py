@@ -37,7 +37,8 @@ EVALUATION_SEED = 0
 
 N_EXAMPLES = 8
 SAMPLES_IN_A_RUN = 10
-STEPS_PER_LOG_ROW = 2_048
+STEPS_PER_LOG_ROW = 2_048  # at most; and a run has about LOG_ROWS at least, if it has as many rollouts
+LOG_ROWS = 50
 
 Stage = Callable[[str], None]
 
@@ -180,7 +181,8 @@ def _run(
     remaining = config.steps - model.num_timesteps
     if remaining > 0:
         on_stage("training")
-        every = max(1, STEPS_PER_LOG_ROW // (model.n_steps * model.n_envs))
+        steps_per_row = min(STEPS_PER_LOG_ROW, config.steps // LOG_ROWS)
+        every = max(1, steps_per_row // (model.n_steps * model.n_envs))
         model.learn(remaining, callback=[*ours, *callbacks], log_interval=every, reset_num_timesteps=state is None)
     model.logger.close()
     _finish(config, folder, model, on_stage)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch as th
+from stable_baselines3 import PPO
+
+from agents import LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
+from agents.export import export_hf
+from agents.sequences import pack_observations
+from lm_envs.errors import ConfigurationError
+
+
+def _trained_policy(model: str, **policy_kwargs: Any) -> LMActorCriticPolicy:
+    """A policy whose trained weights differ from the pretrained ones, without training."""
+    kwargs = {"model": model, "dataset": ["the cat", "a dog"] * 20, "reward": "distinct", "max_new_tokens": 8}
+    venv = make_lm_vec_env(n_envs=2, seed=0, env_kwargs={**kwargs, "max_prompt_tokens": 8})
+    model_kwargs = {"model": model, **policy_kwargs}
+    ppo = PPO(
+        LMActorCriticPolicy,
+        venv,
+        n_steps=8,
+        batch_size=16,
+        device="cpu",
+        rollout_buffer_class=SequenceRolloutBuffer,
+        policy_kwargs=model_kwargs,
+        seed=0,
+    )
+    policy: Any = ppo.policy
+    with th.no_grad():
+        for _, parameter in policy._trained_parameters():
+            parameter.add_(th.randn_like(parameter) * 0.05)
+    return policy
+
+
+@th.no_grad()
+def _policy_logits(policy: LMActorCriticPolicy, ids: th.Tensor) -> th.Tensor:
+    packed, order = pack_observations({"input_ids": ids, "attention_mask": th.ones_like(ids)})
+    hidden = policy._adapted(packed.transition_hidden(policy.actor)[order])
+    return policy.actor.output_layer.logits(hidden)
+
+
+@th.no_grad()
+def _exported_logits(folder: Path, ids: th.Tensor, dtype: th.dtype = th.float32) -> th.Tensor:
+    from transformers import AutoModelForCausalLM
+
+    model, report = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, output_loading_info=True)
+    assert not report["missing_keys"] and not report["unexpected_keys"]
+    return model(input_ids=ids).logits[:, -1].float()
+
+
+IDS = th.randint(2, 64, (3, 9), generator=th.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+def test_the_exported_model_gives_the_policys_logits(
+    tmp_path: Path, family: str, random_lm_folder: Callable[..., str], trainable: str
+) -> None:
+    policy = _trained_policy(random_lm_folder(family), trainable=trainable)
+    folder = export_hf(policy, tmp_path / "hf")
+    expected = _policy_logits(policy, IDS)
+    th.testing.assert_close(_exported_logits(folder, IDS), expected, rtol=1e-4, atol=1e-4)
+    untrained = _policy_logits(_fresh(policy), IDS)
+    assert float((expected - untrained).abs().max()) > 0.05
+
+
+def _fresh(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
+    return LMActorCriticPolicy(**policy._get_constructor_parameters())
+
+
+@pytest.mark.parametrize("trainable", ["all", "top:1"])
+def test_bfloat16_exports_the_float32_weights_that_it_trains(tmp_path: Path, lm_folder: str, trainable: str) -> None:
+    policy = _trained_policy(lm_folder, trainable=trainable, dtype="bfloat16")
+    folder = export_hf(policy, tmp_path / "hf")
+    expected = _policy_logits(policy, IDS)
+    th.testing.assert_close(_exported_logits(folder, IDS, th.bfloat16), expected, rtol=0.02, atol=0.05)
+    from transformers import AutoModelForCausalLM
+
+    weights = dict(AutoModelForCausalLM.from_pretrained(folder).named_parameters())
+    for name, master in policy.actor.own_parameters():
+        th.testing.assert_close(weights[name.removeprefix("master.").replace("/", ".")].detach(), master.detach())
+
+
+def test_bfloat16_heads_are_merged(tmp_path: Path, lm_folder: str) -> None:
+    policy = _trained_policy(lm_folder, trainable="heads", dtype="bfloat16")
+    exported = _exported_logits(export_hf(policy, tmp_path / "hf"), IDS, th.bfloat16)
+    th.testing.assert_close(exported, _policy_logits(policy, IDS), rtol=0.05, atol=0.15)
+
+
+def test_a_pipeline_writes_with_it_at_the_policys_temperature(tmp_path: Path, lm_folder: str) -> None:
+    from transformers import GenerationConfig, pipeline
+
+    policy = _trained_policy(lm_folder, temperature=0.7)
+    folder = export_hf(policy, tmp_path / "hf")
+    generate = pipeline("text-generation", model=str(folder), device="cpu")
+    (result,) = generate("the cat", max_new_tokens=4)
+    assert result["generated_text"].startswith("the cat")
+    config = GenerationConfig.from_pretrained(folder)
+    assert (config.temperature, config.do_sample, config.top_k, config.top_p) == (0.7, True, 0, 1.0)
+    assert config.eos_token_id is not None
+
+
+def test_the_policy_is_left_alone(tmp_path: Path, lm_folder: str) -> None:
+    policy = _trained_policy(lm_folder, trainable="heads")
+    before = _policy_logits(policy, IDS)
+    export_hf(policy, tmp_path / "hf")
+    th.testing.assert_close(_policy_logits(policy, IDS), before, rtol=0, atol=0)
+
+
+def test_an_export_is_replaced_and_anything_else_is_not(
+    tmp_path: Path, lm_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = _trained_policy(lm_folder)
+    folder = export_hf(policy, tmp_path / "hf")
+    first = (folder / "model.safetensors").read_bytes()
+    with th.no_grad():
+        policy.actor.lm.get_input_embeddings().weight.add_(1.0)
+    export_hf(policy, folder)
+    assert (folder / "model.safetensors").read_bytes() != first
+    assert os.listdir(tmp_path) == ["hf"]
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigurationError, match="exists and is no exported model"):
+        export_hf(policy, tmp_path / "papers")
+    assert (tmp_path / "papers" / "thesis.txt").exists()
+
+
+def test_something_without_a_language_model_policy_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"expected an LMActorCriticPolicy.*got Linear"):
+        export_hf(th.nn.Linear(1, 1), tmp_path / "hf")

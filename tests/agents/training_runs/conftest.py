@@ -1,0 +1,45 @@
+"""A training that takes a second: a random two-layer model, eight tokens an episode, a made-up data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.recipes import TrainConfig, make_config
+
+
+@pytest.fixture(scope="session")
+def prompt_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty prompts in the letters that the small tokenizer knows."""
+    path = tmp_path_factory.mktemp("data") / "prompts.jsonl"
+    lines = [json.dumps({"prompt": f"the {word} {number}"}) for word in ("cat", "dog", "cup") for number in range(20)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def small_config(lm_folder: str, prompt_file: Path) -> Callable[..., TrainConfig]:
+    """``small_config(**settings)``."""
+
+    def build(**settings: Any) -> TrainConfig:
+        hyperparameters = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, **settings.pop("hyperparameters", {})}
+        defaults: dict[str, Any] = {
+            "dataset": str(prompt_file),
+            "reward": "length:target=8,unit=characters",
+            "model": lm_folder,
+            "steps": 128,
+            "n_envs": 4,
+            "env_kwargs": {"max_prompt_tokens": 12, "max_new_tokens": 8},
+            "eval_prompts": 5,
+            "checkpoint_every": 64,
+            "device": "cpu",
+        }
+        if settings.get("algorithm") == "a2c":
+            hyperparameters = {"n_steps": 8}
+        return make_config(hyperparameters=hyperparameters, **{**defaults, **settings})
+
+    return build
