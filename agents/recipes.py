@@ -233,9 +233,7 @@ def check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
         if key not in known:
             raise UnknownNameError.for_name("argument of the environment", key, known - set(_NOT_ENV_KWARGS))
         if key in _NOT_ENV_KWARGS:
-            raise ConfigurationError(
-                f"{key!r} does not belong to the environment's further arguments: set it by itself."
-            )
+            raise ConfigurationError(f"{key!r} is no further argument of the environment: it has a setting of its own.")
 
 
 _NOT_ENV_KWARGS = ("model", "task", "dataset", "reward", "split", "device", "render_mode")

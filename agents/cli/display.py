@@ -24,19 +24,19 @@ _LABELS = {
 }
 
 
-def evaluation_table(console: Console, title: str, columns: Mapping[str, Mapping[str, Any]]) -> Table:
+def evaluation_table(console: Console, columns: Mapping[str, Mapping[str, Any]]) -> Table:
     """A row for each metric, a column for each evaluation.
 
     Args:
         console: Where it will be printed; its width decides how an interval is set.
-        title: Above the table.
         columns: Heading -> ``Evaluation.to_dict()``.
     """
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    table.add_column("held-out mean" if console.width >= NARROW else "mean", no_wrap=True)
+    wide = console.width >= NARROW
+    table = Table(header_style="bold")
+    table.add_column("held-out mean" if wide else "mean", no_wrap=wide, overflow="fold", min_width=8)
     for heading in columns:
-        table.add_column(heading, justify="right", no_wrap=True)
-    separator = " " if console.width >= NARROW else "\n"
+        table.add_column(heading, justify="right", no_wrap=wide, overflow="fold")
+    separator = " " if wide else "\n"
     for metric in dict.fromkeys(name for result in columns.values() for name in result["metrics"]):
         cells = [_estimate(result["metrics"].get(metric), separator) for result in columns.values()]
         table.add_row(_label(metric), *cells)

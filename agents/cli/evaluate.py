@@ -56,7 +56,8 @@ def evaluate(
 
         n = next(iter(columns.values()))["n_prompts"]
         title = f"{target}: {n} prompts of the split {split!r}, 95% intervals"
-        console().print(evaluation_table(console(), title, columns))
+        console().print(title, style="bold", markup=False, soft_wrap=True)
+        console().print(evaluation_table(console(), columns))
 
 
 def load_target(

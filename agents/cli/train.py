@@ -182,6 +182,7 @@ def _report(folder: RunFolder) -> None:
     out = console()
     out.print(before_after_table(out, before["examples"], after["examples"]))
     title = f"{after['n_prompts']} prompts of the split {after['split']!r}, 95% intervals"
-    out.print(evaluation_table(out, title, {"before": before, "after": after}))
+    out.print(title, style="bold", soft_wrap=True)
+    out.print(evaluation_table(out, {"before": before, "after": after}))
     out.print(f"run folder: {folder.path}", soft_wrap=True)
     out.print(f"try it:     lm-envs sample {folder.path}", soft_wrap=True)

@@ -1,40 +1,41 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+Run = Callable[..., str]
 
 
-def _run(name: str, *arguments: object, cwd: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES.parent), *filter(None, sys.path)])}
-    command = [sys.executable, "-W", "error::UserWarning", str(EXAMPLES / name), *map(str, arguments)]
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """``run(name, *arguments)``: run an example as a script in an empty folder; what it printed."""
+
+    def run_script(name: str, *arguments: object) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_script
 
 
-@pytest.mark.slow
-def test_train_ppo(tmp_path: Path) -> None:
-    assert "kl/" in _run("train_ppo.py", 2048, cwd=tmp_path)
+def test_train_ppo(tmp_path: Path, run: Run) -> None:
+    assert "kl/" in run("train_ppo.py", 2048)
     assert (tmp_path / "ppo_reviews.zip").exists()
     statements = (EXAMPLES / "train_ppo.py").read_text().splitlines()[2:]
     assert len([line for line in statements if line]) <= 15
 
 
-@pytest.mark.slow
-def test_custom_reward(tmp_path: Path) -> None:
-    assert "reward/exclaims" in _run("custom_reward.py", 1024, cwd=tmp_path)
+def test_custom_reward(run: Run) -> None:
+    assert "reward/exclaims" in run("custom_reward.py", 1024)
 
 
-@pytest.mark.slow
-def test_own_data(tmp_path: Path) -> None:
-    printed = _run("own_data.py", 256, tmp_path, cwd=tmp_path)
-    assert "after" in printed
+def test_own_data(tmp_path: Path, run: Run) -> None:
+    assert "after" in run("own_data.py", 256, tmp_path)
     assert (tmp_path / "run" / "hf" / "model.safetensors").exists()
 
 
