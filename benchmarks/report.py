@@ -72,17 +72,20 @@ def print_report(result: dict[str, Any], console: Console | None = None) -> None
         f"{result['settings']['threads'] or machine['cores']} thread(s), load {machine['load_average']}"
     )
     console.print(_speed_table(result["summary"]))
+    for row in result["summary"]:
+        if row["note"]:
+            console.print(f"{row['length']} {row['system']}: {row['note']}")
     console.print(_ratio_table(result["ratios"]))
 
 
 def _speed_table(summary: list[dict[str, Any]]) -> Table:
     table = Table(title="tokens/s, median over rounds")
-    for column in ("length", "system", "rollout", "update", "end to end", "peak memory", "note"):
-        table.add_column(column, justify="left" if column in ("length", "system", "note") else "right")
+    for column in ("length", "system", "rollout", "update", "end to end", "peak memory"):
+        table.add_column(column, justify="left" if column in ("length", "system") else "right")
     for row in summary:
         speeds = [f"{row[metric]['median']:,.0f}" for metric in METRICS[:3]]
         memory = f"{row['peak_memory']['median'] / 2**30:.2f} GiB"
-        table.add_row(row["length"], row["system"], *speeds, memory, row["note"])
+        table.add_row(row["length"], row["system"], *speeds, memory)
     return table
 
 

@@ -35,41 +35,35 @@ ROOT = Path(__file__).parent.parent
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     settings = _parser().parse_args(arguments)
-    result = run(settings)
-    if settings.json:
-        Path(settings.json).write_text(json.dumps(result, indent=1) + "\n")
+    result: dict[str, Any] = {}
+    for result in run(settings):
+        if settings.json:  # after every measurement: a long benchmark that fails leaves what it has
+            Path(settings.json).write_text(json.dumps(result, indent=1) + "\n")
     print_report(result)
 
 
-def run(settings: argparse.Namespace) -> dict[str, Any]:
+def run(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Measure everything.
 
     Args:
         settings: The parsed command line.
 
-    Returns:
-        ``benchmark``, ``settings``, ``machine``, ``runs`` (every measurement), ``summary`` and ``ratios``.
+    Yields:
+        After every measurement, the result so far: ``benchmark``, ``settings``, ``machine``, ``runs`` (every
+        measurement), ``summary`` and ``ratios``.
     """
-    machine = describe_machine(settings.device)
-    with tempfile.TemporaryDirectory() as folder:
-        model = _in_fresh_process("prepare", settings.model, folder)["model"]
-        base = _base_workload(settings, model)
-        plan = list(_plan(base, settings.lengths, settings.systems, settings.rounds))
-        runs = []
-        for i, (round_number, system, workload) in enumerate(plan):
-            label = f"{system} {workload.prompt_tokens}+{workload.new_tokens}"
-            print(f"[{i + 1}/{len(plan)}] {label}", file=sys.stderr, flush=True)
-            runs.append({"round": round_number, **_measured(system, workload)})
     shown = {key: value for key, value in vars(settings).items() if key != "json"}
     shown["lengths"] = ["+".join(map(str, length)) for length in settings.lengths]
-    return {
-        "benchmark": "throughput",
-        "settings": shown,
-        "machine": machine,
-        "runs": runs,
-        "summary": summarise(runs),
-        "ratios": compare(runs),
-    }
+    head = {"benchmark": "throughput", "settings": shown, "machine": describe_machine(settings.device)}
+    runs: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        model = _in_fresh_process("prepare", settings.model, folder)["model"]
+        plan = list(_plan(_base_workload(settings, model), settings.lengths, settings.systems, settings.rounds))
+        for round_number, system, workload in plan:
+            label = f"{system} {workload.prompt_tokens}+{workload.new_tokens}"
+            print(f"[{len(runs) + 1}/{len(plan)}] {label}", file=sys.stderr, flush=True)
+            runs.append({"round": round_number, **_measured(system, workload)})
+            yield {**head, "runs": runs, "summary": summarise(runs), "ratios": compare(runs)}
 
 
 def _plan(
@@ -130,7 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=3, help="times that every system is measured")
     add("--n-envs", type=int, default=64)
     add("--minibatch", type=int, default=16, help="episodes in a minibatch")
-    add("--iterations", type=int, default=1, help="iterations measured in a process")
+    add("--measured-tokens", type=int, default=Workload.measured_tokens,
+        help="tokens generated in a measurement, rounded up to whole iterations (textbook: one iteration)")  # fmt: skip
     add("--warmup", type=int, default=1, help="iterations before them (textbook: none)")
     add("--device", default="cpu")
     add("--dtype", default="float32", choices=("float32", "bfloat16"))

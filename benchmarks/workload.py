@@ -26,7 +26,7 @@ class Workload:
         threads: Threads and cores of a measuring process; 0 leaves both alone.
         seed: Seed of prompts and sampling.
         warmup: Iterations before the clock counts (the textbook system has none: its iterations are long).
-        iterations: Iterations that count.
+        measured_tokens: As many iterations count as generate this many tokens (of the textbook system, one does).
         kl_coef: Coefficient of the KL penalty; None leaves the reference out everywhere.
         textbook_transitions: The textbook system's rollout and update are measured on at most about this many
             transitions.
@@ -43,14 +43,14 @@ class Workload:
     threads: int = 1
     seed: int = 0
     warmup: int = 1
-    iterations: int = 1
+    measured_tokens: int = 32_768
     kl_coef: float | None = 0.05
     textbook_transitions: int = 2048
     textbook_tokens: int = 65_536
 
     def __post_init__(self) -> None:
         """Check what would otherwise be measured wrongly."""
-        for name in ("prompt_tokens", "new_tokens", "n_envs", "minibatch", "iterations"):
+        for name in ("prompt_tokens", "new_tokens", "n_envs", "minibatch", "measured_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.n_envs % self.minibatch:
@@ -60,6 +60,11 @@ class Workload:
     def tokens(self) -> int:
         """Tokens generated in an iteration."""
         return self.n_envs * self.new_tokens
+
+    @property
+    def iterations(self) -> int:
+        """Iterations that count."""
+        return -(-self.measured_tokens // self.tokens)
 
     def prompts(self) -> np.ndarray:
         """Random prompts ``(n_envs, prompt_tokens)`` int64."""

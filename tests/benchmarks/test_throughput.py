@@ -25,7 +25,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, lm_folder: str) -> str:
 
 
 def toy(folder: str, **changes: Any) -> Workload:
-    return Workload(folder, **{"prompt_tokens": 3, "new_tokens": 6, "n_envs": 4, "minibatch": 2, **changes})
+    return Workload(
+        folder, **{"prompt_tokens": 3, "new_tokens": 6, "n_envs": 4, "minibatch": 2, "measured_tokens": 48, **changes}
+    )
 
 
 def test_prepared_model_keeps_weights_and_ends_no_text(folder: str, lm_folder: str) -> None:
@@ -49,8 +51,8 @@ def test_environment_and_generate_get_the_same_prompts(folder: str) -> None:
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("kl_coef", [0.05, None])
 def test_each_system_does_its_work(folder: str, system: str, kl_coef: float | None) -> None:
-    result = measure(system, toy(folder, kl_coef=kl_coef, iterations=2))
-    assert result["tokens"] == 2 * 4 * 6
+    result = measure(system, toy(folder, kl_coef=kl_coef))
+    assert result["tokens"] == (24 if system == "textbook" else 48)
     assert set(result["seconds"]) == set(PHASES)
     assert result["rollout"] > 0 and result["update"] > 0
     assert result["end_to_end"] == pytest.approx(result["tokens"] / sum(result["seconds"].values()))
@@ -130,13 +132,15 @@ def test_command_line_measures_in_fresh_processes(
     lm_folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "result.json"
-    options = "--lengths 2+3 --n-envs 2 --minibatch 1 --warmup 0 --rounds 1 --systems project".split()
+    options = (
+        "--lengths 2+3 --n-envs 2 --minibatch 1 --warmup 0 --measured-tokens 7 --rounds 1 --systems project".split()
+    )
     throughput.main(["--model", lm_folder, "--json", str(file), *options])
     result = json.loads(file.read_text())
     assert set(result) == {"benchmark", "settings", "machine", "runs", "summary", "ratios"}
     assert result["settings"]["lengths"] == ["2+3"]
     assert {"date", "commit", "cpu", "cores", "device", "torch", "transformers"} <= set(result["machine"])
-    assert [(run["round"], run["system"], run["tokens"]) for run in result["runs"]] == [(0, "project", 6)]
+    assert [(run["round"], run["system"], run["tokens"]) for run in result["runs"]] == [(0, "project", 12)]
     assert result["ratios"] == []
     assert "2+3" in capsys.readouterr().out
 
