@@ -126,6 +126,8 @@ def divergences(
     policy: LMActorCriticPolicy, reference: LMActorCriticPolicy, completions: Sequence[Completion]
 ) -> np.ndarray:
     """Sampled divergence of each completion ``(n,)`` float64, in nats: the estimator k1 summed over its tokens."""
+    if policy is reference:
+        return np.zeros(len(completions))
     pairs = zip(log_probs(policy, completions), log_probs(reference, completions), strict=True)
     return np.array([float((own - other).sum(dtype=np.float64)) for own, other in pairs])
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 if TYPE_CHECKING:
     from stable_baselines3.common.callbacks import BaseCallback
 
+NARROW = 64  # columns below which the remaining time is left out
 LINES_IN_A_RUN = 10  # where there is no terminal
 
 
@@ -82,20 +83,16 @@ class LiveTraining:
 def live_text(reward: float | None, divergence: float | None, speed: float) -> str:
     """For example ``reward 0.71  KL 4.2  1,830 tok/s``; a dash for what is not known yet."""
     shown_reward = "-" if reward is None else f"{reward:.3f}"
-    shown_divergence = "-" if divergence is None else f"{divergence:.1f}"
+    shown_divergence = "-" if divergence is None else f"{round(divergence, 1) + 0.0:.1f}"  # no -0.0
     return f"reward {shown_reward}  KL {shown_divergence}  {speed:,.0f} tok/s"
 
 
 def _progress(console: Console) -> Progress:
     description = TextColumn("{task.description}", markup=False)
     live = TextColumn("{task.fields[live]}", style="cyan", markup=False)
-    columns: list[Any] = [
-        SpinnerColumn(),
-        description,
-        BarColumn(bar_width=None),
-        live,
-        TimeRemainingColumn(compact=True),
-    ]
+    columns: list[Any] = [SpinnerColumn(), description, BarColumn(bar_width=None), live]
+    if console.width >= NARROW:
+        columns.append(TimeRemainingColumn(compact=True))
     return Progress(*columns, console=console, transient=True, expand=True, refresh_per_second=4)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+from rich.markup import escape
 
+from agents.cli import train_options as options
 from agents.cli.messages import console, errors_as_messages
 from agents.cli.options import (
     Dataset,
@@ -26,141 +27,102 @@ if TYPE_CHECKING:
 
 
 def train(
-    env_id: Annotated[str | None, typer.Argument(help="Environment id.", show_default="TextGen-v0")] = None,
+    env_id: options.EnvId = None,
     task: Task = None,
     dataset: Dataset = None,
     reward: Reward = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Alias, hub id or folder.  [default: tiny]")
-    ] = None,
-    algo: Annotated[str | None, typer.Option("--algo", "-a", help="Algorithm.  [default: ppo]")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", "-n", help="Environment steps (tokens).")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", "-s", help="Seed of everything random.  [default: 0]")] = None,
-    n_envs: Annotated[int | None, typer.Option("--n-envs", help="Environments side by side.")] = None,
-    run: Annotated[Path | None, typer.Option("--run", help="Run folder.  [default: runs/ENV-TASK-ALGO-...]")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Go on with this run folder.")] = None,
+    model: options.Model = None,
+    algo: options.Algorithm = None,
+    steps: options.Steps = None,
+    seed: options.RunSeed = None,
+    n_envs: options.NEnvs = None,
+    run: options.Run = None,
+    resume: options.Resume = None,
     env_kwarg: EnvKwarg = None,
-    hyperparameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--hyperparameter",
-            "-H",
-            metavar="KEY=VALUE",
-            help="Argument of the algorithm or of the policy. Example: -H learning_rate=1e-4.",
-            show_default=False,
-        ),
-    ] = None,
-    kl_coef: Annotated[float | None, typer.Option(help="Penalty per nat from the pretrained model.")] = None,
-    kl_target: Annotated[float | None, typer.Option(help="Nats an episode to steer to; 0: fixed coefficient.")] = None,
-    trainable: Annotated[str | None, typer.Option(help="all, top:N or heads.  [default: all]")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32 or bfloat16.  [default: float32]")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.  [default: auto]")] = None,
-    eval_prompts: Annotated[int | None, typer.Option(help="Held-out prompts before and after.")] = None,
-    early_stopping: Annotated[
-        int | None, typer.Option(help="Stop after N validations without improvement.", metavar="N")
-    ] = None,
-    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    hyperparameter: options.Hyperparameter = None,
+    kl_coef: options.KLCoef = None,
+    kl_target: options.KLTarget = None,
+    trainable: options.Trainable = None,
+    dtype: options.DType = None,
+    device: options.RunDevice = None,
+    eval_prompts: options.EvalPrompts = None,
+    early_stopping: options.EarlyStopping = None,
+    checkpoint_every: options.CheckpointEvery = None,
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Train a language model in an environment, and leave a run folder with everything about it.
 
+    Numbers that are not given come from the recipe of the algorithm and the task; config.json has them all.
+
     Example: lm-envs train TextGen-v0 --task reviews --model tiny --seed 0
     """
-    settings = {
-        "model": model,
-        "algorithm": algo,
-        "seed": seed,
-        "n_envs": n_envs,
-        "kl_coef": kl_coef,
-        "kl_target": kl_target,
-        "trainable": trainable,
-        "dtype": dtype,
-        "device": device,
-        "eval_prompts": eval_prompts,
-        "early_stopping": early_stopping,
-        "checkpoint_every": checkpoint_every,
-    }
+    given = dict(locals())  # every option by its name
     with errors_as_messages(debug):
-        fixed = {"env_id": env_id, "task": task, "dataset": dataset, "reward": reward, "run": run, **settings}
-        fixed |= {"env_kwarg": env_kwarg, "hyperparameter": hyperparameter}
-        if resume is not None:
-            _check_resume(fixed)
-            folder = _resume(resume, steps, threads, quiet, debug)
-        else:
-            config = _config(
-                env_id,
-                task,
-                dataset,
-                reward,
-                env_kwarg,
-                hyperparameter,
-                {**settings, "steps": steps, "threads": threads},
-            )
-            folder = _train(config, run, quiet, debug)
+        folder = _train(given) if resume is None else _resume(given)
         if not quiet:
             _report(folder)
 
 
-def _config(
-    env_id: str | None,
-    task: str | None,
-    dataset: str | None,
-    reward: list[str] | None,
-    env_kwarg: list[str] | None,
-    hyperparameter: list[str] | None,
-    settings: dict[str, Any],
-) -> TrainConfig:
-    from agents.recipes import check_names, make_config
+def _config(given: dict[str, Any]) -> TrainConfig:
+    """The settings of a new run; mistakes in names show before anything slow is imported."""
+    from agents.recipes import make_config
 
-    env_id = env_id or "TextGen-v0"
-    check_names(env_id, task, dataset)  # before anything slow is imported
-    settings["algorithm"] = settings["algorithm"] or "ppo"
+    same_name = (
+        "task dataset model steps seed n_envs kl_coef kl_target trainable dtype device eval_prompts early_stopping "
+        "checkpoint_every threads"
+    )
     return make_config(
-        env_id,
-        task=task,
-        dataset=dataset,
-        reward=reward_specification(reward),
-        env_kwargs=environment_arguments(env_kwarg),
-        hyperparameters=key_values(hyperparameter, "--hyperparameter"),
-        **settings,
+        given["env_id"] or "TextGen-v0",
+        algorithm=given["algo"] or "ppo",
+        reward=reward_specification(given["reward"]),
+        env_kwargs=environment_arguments(given["env_kwarg"]),
+        hyperparameters=key_values(given["hyperparameter"], "--hyperparameter"),
+        **{name: given[name] for name in same_name.split()},
     )
 
 
-def _check_resume(fixed: dict[str, Any]) -> None:
-    given = [f"--{name.replace('_', '-')}" for name, value in fixed.items() if value is not None and value != []]
-    if given:
+def _check_resume(given: dict[str, Any]) -> None:
+    allowed = ("resume", "steps", "threads", "quiet", "debug")
+    fixed = [name for name, value in given.items() if name not in allowed and value is not None and value != []]
+    if fixed:
+        options_given = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
         raise ConfigurationError(
-            f"--resume goes on with the settings of the run; {', '.join(given)} cannot change. "
+            f"--resume goes on with the settings of the run; {options_given} cannot change. "
             "Only --steps, --threads and --quiet can go with it."
         )
 
 
-def _train(config: TrainConfig, run: Path | None, quiet: bool, debug: bool) -> RunFolder:
+def _train(given: dict[str, Any]) -> RunFolder:
     from agents.training_runs.folder import RunFolder, default_folder
 
-    path = run or default_folder(config)
+    config = _config(given)
+    path = given["run"] or default_folder(config)
     RunFolder(path).check_new()
-    if not quiet:
+    if not given["quiet"]:
         console().print(
-            f"[bold]{config.algorithm.upper()}[/] on [bold]{config.env_id}[/] {config.label}, model {config.model}, "
-            f"{config.steps:,} steps, seed {config.seed}\nrun folder: {path}"
+            f"[bold]{config.algorithm.upper()}[/] on [bold]{config.env_id}[/] {escape(config.label)}, "
+            f"model {escape(config.model)}, {config.steps:,} steps, seed {config.seed}"
         )
-    with _live(config.steps, quiet) as live, errors_as_messages(debug, _hint(path)):
+        console().print(f"run folder: {path}", markup=False, soft_wrap=True)
+    with _live(config.steps, given["quiet"]) as live, errors_as_messages(given["debug"], _hint(path)):
         from agents.training_runs import training
 
         return training.train(config, path, callbacks=live.callbacks(), on_stage=live.stage)
 
 
-def _resume(path: Path, steps: int | None, threads: int | None, quiet: bool, debug: bool) -> RunFolder:
+def _resume(given: dict[str, Any]) -> RunFolder:
     from agents.training_runs.folder import RunFolder
 
+    _check_resume(given)
+    path, steps = given["resume"], given["steps"]
     total = steps or RunFolder(path).open().steps
-    with _live(total, quiet) as live, errors_as_messages(debug, _hint(path)):
+    with _live(total, given["quiet"]) as live, errors_as_messages(given["debug"], _hint(path)):
         from agents.training_runs import training
 
-        return training.resume(path, steps, callbacks=live.callbacks(), on_stage=live.stage, threads=threads)
+        callbacks = live.callbacks()
+        return training.resume(path, steps, callbacks, on_stage=live.stage, threads=given["threads"])
 
 
 def _hint(path: Path) -> str:
@@ -184,5 +146,5 @@ def _report(folder: RunFolder) -> None:
     title = f"{after['n_prompts']} prompts of the split {after['split']!r}, 95% intervals"
     out.print(title, style="bold", soft_wrap=True)
     out.print(evaluation_table(out, {"before": before, "after": after}))
-    out.print(f"run folder: {folder.path}", soft_wrap=True)
-    out.print(f"try it:     lm-envs sample {folder.path}", soft_wrap=True)
+    out.print(f"run folder: {folder.path}", markup=False, soft_wrap=True)
+    out.print(f"try it:     lm-envs sample {folder.path}", markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
 from agents.algorithms import algorithm_class, split_hyperparameters
-from agents.evaluation import Evaluation, evaluate, reference_policy
+from agents.evaluation import evaluate, reference_policy
 from agents.export import export_hf
 from agents.policies import LMActorCriticPolicy
 from agents.recipes import TrainConfig
@@ -172,7 +172,8 @@ def _run(
     """Evaluate, learn, evaluate again, and write everything."""
     if "before" not in folder.read_evaluation():
         on_stage("evaluating the untrained model")
-        _record_evaluation(config, folder, "before", reference_policy(model.policy), step=0)
+        untrained = reference_policy(model.policy)
+        _record_evaluation(config, folder, "before", untrained, untrained, step=0)
     model.set_logger(_logger(folder, 0 if state is None else model.num_timesteps))
     ours = _callbacks(config, folder, model, state, next(c for c in callbacks if isinstance(c, ReferenceKLCallback)))
     if state is not None:
@@ -224,7 +225,7 @@ def _finish(config: TrainConfig, folder: RunFolder, model: Any, on_stage: Stage)
     save_model(model, folder.model)
     export_hf(model, folder.hf)
     on_stage("evaluating the trained model")
-    _record_evaluation(config, folder, "after", model.policy, step=model.num_timesteps)
+    _record_evaluation(config, folder, "after", model.policy, reference_policy(model.policy), model.num_timesteps)
     title = f"{config.env_id} {config.label}: {config.algorithm}, {config.model}, seed {config.seed}"
     try:
         draw_curve(folder.progress, folder.curve, title, folder.read_evaluation(), config.kl_target)
@@ -233,11 +234,20 @@ def _finish(config: TrainConfig, folder: RunFolder, model: Any, on_stage: Stage)
 
 
 def _record_evaluation(
-    config: TrainConfig, folder: RunFolder, moment: str, policy: LMActorCriticPolicy, step: int
-) -> Evaluation:
+    config: TrainConfig,
+    folder: RunFolder,
+    moment: str,
+    policy: LMActorCriticPolicy,
+    reference: LMActorCriticPolicy,
+    step: int,
+) -> None:
     result = evaluate(
-        policy, config.env_id, config.environment_kwargs(), n_prompts=config.eval_prompts, seed=EVALUATION_SEED
+        policy,
+        config.env_id,
+        config.environment_kwargs(),
+        n_prompts=config.eval_prompts,
+        seed=EVALUATION_SEED,
+        reference=reference,
     )
     entry = {"step": step, **result.to_dict(examples=N_EXAMPLES)}
     folder.write_evaluation({**folder.read_evaluation(), moment: entry})
-    return result

@@ -71,6 +71,7 @@ def test_progress_on_a_terminal_shows_the_live_numbers() -> None:
         live.begin(0)
         live.update(50, 0.625, 3.25)
     assert "reward 0.625  KL 3.2" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert live_text(0.5, -0.01, 0.0) == "reward 0.500  KL 0.0  0 tok/s"
     assert live_text(None, None, 1234.5) == "reward -  KL -  1,234 tok/s"
 
 

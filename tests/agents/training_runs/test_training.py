@@ -196,7 +196,6 @@ train(TrainConfig.from_dict(json.loads(sys.argv[1])), sys.argv[2])
 """
 
 
-@pytest.mark.slow
 def test_a_killed_run_resumes(tmp_path: Path, small_config: SmallConfig) -> None:
     config = small_config(steps=100_000, checkpoint_every=256)
     folder = RunFolder(tmp_path / "run")
