@@ -1,4 +1,4 @@
-"""Command line: ``python -m lm_envs.pretraining --steps 1500 --out lm_envs/models/tiny --seed 0``."""
+"""Command line: ``python -m lm_envs.pretraining --out lm_envs/models/tiny --seed 0``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DEFAULT_OUT = Path(__file__).parent.parent / "models" / "tiny"
 def main(arguments: list[str] | None = None) -> None:
     """Build the tokenizer, train the model, measure it, and write everything to a folder."""
     parser = argparse.ArgumentParser(prog="python -m lm_envs.pretraining", description=main.__doc__)
-    parser.add_argument("--steps", type=int, default=TrainingConfig.steps, help="optimizer steps")
+    parser.add_argument("--steps", type=int, default=TrainingConfig().steps, help="optimizer steps in all")
     parser.add_argument("--seed", type=int, default=0, help="seed of the text and of the weights")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder that receives the model")
     options = parser.parse_args(arguments)
-    config = TrainingConfig(steps=options.steps, seed=options.seed)
+    config = TrainingConfig(seed=options.seed).scaled(options.steps)
     started = time.monotonic()
     tokenizer = build_tokenizer(config.seed)
     model = train(tokenizer, config)

@@ -6,13 +6,13 @@ batch, so that little is padding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lm_envs.world.corpus import documents
+from lm_envs.world.corpus import SHARES, documents
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +45,13 @@ def pad_rows(rows: list[list[int]], pad_id: int) -> tuple[torch.Tensor, torch.Te
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerBase, rng: np.random.Generator, tokens_per_batch: int
+    tokenizer: PreTrainedTokenizerBase,
+    rng: np.random.Generator,
+    tokens_per_batch: int,
+    shares: Mapping[str, float] = SHARES,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endlessly make batches of about ``tokens_per_batch`` tokens from new training documents."""
-    stream = documents(rng)
+    stream = documents(rng, shares=shares)
     while True:
         rows = sorted(encode(tokenizer, list(islice(stream, _SORTED_TOGETHER))), key=len)
         groups = list(_group(rows, tokens_per_batch))

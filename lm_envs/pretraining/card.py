@@ -38,9 +38,9 @@ width {mlp}, vocabulary {vocabulary:,} (byte-level BPE, words of the world are s
 
 ## Training
 
-{steps:,} steps of {tokens:,} tokens each, padding included; Muon for the matrices (peak learning rate
-{matrix_rate}), AdamW for embeddings and gains (peak {embedding_rate}); {minutes:.0f} minutes on one shared
-CPU core. Reproduce with
+{steps:,} steps of {tokens:,} tokens each, padding included, in {cycles} cycles of {cycle_steps} steps, each with
+a warmup and a cosine decay; {minutes:.0f} minutes on one shared CPU core. Muon trains the matrices (peak learning
+rate {matrix_rate}), AdamW embeddings and gains (peak {embedding_rate}). Reproduce with
 
     python -m lm_envs.pretraining --steps {steps} --seed {seed}
 
@@ -56,7 +56,7 @@ Completions of the first 256 test review prompts, temperature 1.0, 32 new tokens
 
 | measure | value |
 |---|---|
-| well-formed by `lm_envs.world.check_review` | {grammatical:.1%} |
+| well-formed by `lm_envs.world.check_review`, which judges form and not sense | {grammatical:.1%} |
 | ended with `<|endoftext|>` within 32 tokens | {ended:.1%} |
 | distinct sentences | {distinct:.1%} |
 | mean VADER sentiment, (compound + 1) / 2 | {sentiment:.3f} |
@@ -80,6 +80,8 @@ def model_card(
         vocabulary=model.config.vocab_size,
         steps=config.steps,
         tokens=config.tokens_per_batch,
+        cycles=len(config.cycles),
+        cycle_steps=" and ".join(f"{cycle.steps:,}" for cycle in config.cycles),
         matrix_rate=config.matrix_rate,
         embedding_rate=config.embedding_rate,
         seed=config.seed,

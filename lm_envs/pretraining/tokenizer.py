@@ -42,7 +42,8 @@ def build_tokenizer(seed: int = 0, n_documents: int = 60_000) -> PreTrainedToken
         n_documents: How many documents to count words in.
 
     Returns:
-        A tokenizer with exactly 2,048 tokens, a chat template, and ``<|endoftext|>`` as the end of text.
+        A tokenizer with 2,048 tokens (fewer, if the documents are too few to fill them), a chat template, and
+        ``<|endoftext|>`` as the end of text.
     """
     from transformers import PreTrainedTokenizerFast
 

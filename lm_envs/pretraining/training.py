@@ -8,12 +8,14 @@ Muon's loss was 1.83 where AdamW alone had 2.57.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lm_envs.pretraining.batches import IGNORED, batches
+from lm_envs.world.corpus import SHARES
 
 if TYPE_CHECKING:
     import torch
@@ -21,26 +23,56 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Cycle:
+    """One warmup and cosine decay, with new optimizers and new text.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        peak: Peak of the learning rates, as a share of those in the configuration.
+        shares: Proportions of the domains in the text.
+    """
+
+    steps: int
+    peak: float
+    shares: Mapping[str, float]
+
+
+_MOSTLY_REVIEWS = {"reviews": 0.78, "keywords": 0.10, "dialogues": 0.05, "passages": 0.07}
+CYCLES = (Cycle(1400, 1.0, SHARES), Cycle(2000, 0.7, _MOSTLY_REVIEWS))
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Settings of the training run.
 
     Attributes:
-        steps: Number of optimizer steps.
+        cycles: Learning rate cycles (SGDR, Loshchilov and Hutter, 2017). Dialogues and passages are learned in
+            the first one; the second dwells on reviews, which vary most.
         seed: Seed of the weights and of the text.
         tokens_per_batch: Tokens in a batch, padding included.
         matrix_rate: Peak of Muon's learning rate.
         embedding_rate: Peak of AdamW's learning rate.
-        warmup: Steps until the peak.
+        warmup: Steps until the peak of a cycle.
         weight_decay: Weight decay of the matrices.
     """
 
-    steps: int = 1400
+    cycles: tuple[Cycle, ...] = CYCLES
     seed: int = 0
     tokens_per_batch: int = 4096
     matrix_rate: float = 0.02
     embedding_rate: float = 5e-3
     warmup: int = 40
     weight_decay: float = 0.01
+
+    @property
+    def steps(self) -> int:
+        """Steps of all cycles together."""
+        return sum(cycle.steps for cycle in self.cycles)
+
+    def scaled(self, steps: int) -> TrainingConfig:
+        """The same settings with ``steps`` in all, divided among the cycles in their proportions."""
+        cycles = tuple(replace(c, steps=round(c.steps * steps / self.steps)) for c in self.cycles)
+        return replace(self, cycles=cycles)
 
 
 def new_model(tokenizer: PreTrainedTokenizerBase, seed: int) -> LlamaForCausalLM:
@@ -78,14 +110,24 @@ def token_losses(model: torch.nn.Module, input_ids: torch.Tensor, labels: torch.
 
 def train(tokenizer: PreTrainedTokenizerBase, config: TrainingConfig) -> LlamaForCausalLM:
     """Train a new model on text of the world."""
+    model = new_model(tokenizer, config.seed)
+    for number in range(len(config.cycles)):
+        run_cycle(model, tokenizer, config, number)
+    return model.eval()
+
+
+def run_cycle(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, config: TrainingConfig, number: int) -> None:
+    """Train ``model`` in place for one of the configuration's cycles."""
     import torch
+    from torch.optim.lr_scheduler import LambdaLR
     from tqdm import tqdm
 
-    model = new_model(tokenizer, config.seed)
+    cycle = config.cycles[number]
     optimizers = _optimizers(model, config)
-    schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda step: _rate(step, config)) for o in optimizers]
-    stream = batches(tokenizer, np.random.default_rng([config.seed, 2]), config.tokens_per_batch)
-    progress = tqdm(range(config.steps), unit="step", mininterval=5)
+    schedules = [LambdaLR(o, lambda step: _rate(step, cycle, config.warmup)) for o in optimizers]
+    rng = np.random.default_rng([config.seed, 2 + number])
+    stream = batches(tokenizer, rng, config.tokens_per_batch, cycle.shares)
+    progress = tqdm(range(cycle.steps), desc=f"cycle {number + 1}", unit="step", mininterval=5)
     for _ in progress:
         loss = token_losses(model, *next(stream)).mean()
         model.zero_grad()
@@ -95,7 +137,6 @@ def train(tokenizer: PreTrainedTokenizerBase, config: TrainingConfig) -> LlamaFo
             optimizer.step()
             schedule.step()
         progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    return model.eval()
 
 
 def _optimizers(model: torch.nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
@@ -109,9 +150,9 @@ def _optimizers(model: torch.nn.Module, config: TrainingConfig) -> list[torch.op
     return [muon, adam]
 
 
-def _rate(step: int, config: TrainingConfig) -> float:
+def _rate(step: int, cycle: Cycle, warmup: int) -> float:
     """Share of the peak learning rate: linear warmup, then half a cosine down to 2%."""
-    if step < config.warmup:
-        return (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
+    if step < warmup:
+        return cycle.peak * (step + 1) / warmup
+    done = (step - warmup) / max(1, cycle.steps - warmup)
+    return cycle.peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))

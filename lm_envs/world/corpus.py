@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -57,9 +57,9 @@ def document(domain: str, rng: np.random.Generator, split: str = "train") -> str
     return _WRITERS[domain](rng, split)
 
 
-def documents(rng: np.random.Generator, split: str = "train") -> Iterator[str]:
-    """Endlessly write documents of all domains, in the proportions of :data:`SHARES`."""
-    shares = np.array([SHARES[domain] for domain in DOMAINS])
+def documents(rng: np.random.Generator, split: str = "train", shares: Mapping[str, float] = SHARES) -> Iterator[str]:
+    """Endlessly write documents of all domains, in the proportions of ``shares``."""
+    weights = np.array([shares[domain] for domain in DOMAINS])
     while True:
-        domain = DOMAINS[rng.choice(len(DOMAINS), p=shares / shares.sum())]
+        domain = DOMAINS[rng.choice(len(DOMAINS), p=weights / weights.sum())]
         yield document(domain, rng, split)

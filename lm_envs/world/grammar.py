@@ -13,7 +13,8 @@ A grammar is a list of rules in a plain notation::
 * ``$v`` is a variable: the rule is copied for every value of the variable's domain, in its name and in
   its alternatives alike. That is how agreement (number, gender, kind of aspect, polarity) is expressed.
 * ``plural/singular:pl`` and ``plural/singular:sg`` choose a word by number.
-* ``[3]`` is a weight (default 1). Copies of one alternative share its weight.
+* ``[3]`` is a weight (default 1). Copies of one alternative share its weight. What has the weight 0 is
+  recognised and never written.
 
 An alternative that mentions a symbol without rules is dropped, so a category without plural aspects
 simply lacks the patterns about them. No symbol may derive itself, so the language is finite.

@@ -96,6 +96,7 @@ class ProductGrammar:
             "o": category.own_kinds,
             "n": ("sg", "pl"),
             "v": ("good", "bad"),
+            "w": ("good", "bad"),
             "p": (number,),
         }
         self.grammar = Grammar([*shared_rules(), *_category_rules(category, number)], domains)

@@ -6,7 +6,7 @@ the number of the product. ``sentence.any`` is every sentence; ``sentence.good``
 """
 
 PHRASES = """
-sentence.any = {sentence.good} | {sentence.bad} | {sentence.mixed} | {sentence.plain}
+sentence.any = {sentence.good} | {sentence.bad} | {sentence.mixed} | {sentence.plain} | [0] {sentence.odd}
 clause.any = {clause.good} | {clause.bad}
 end = [9] . | !
 it = they/it:$p
@@ -39,6 +39,7 @@ detail.$v
     {someone} was {very?} {glad.$v} with {object}
     {it} {have.$p} {attr.$k.$v} {noun.$k.sg}
     {it} {have.$p} {adj.$k.$v} {noun.$k.pl}
+    [0] {its} {noun.$k.$n} {be.$n} {adjp.$k.$v}
     the {noun.look.$n} look/looks:$n {adjp.look.$v} {if.now}
     the {noun.look.$n} looked {adjp.look.$v} {if.visit}
     the {noun.sound.$n} sound/sounds:$n {adjp.sound.$v}
@@ -58,11 +59,12 @@ verdict.$v
     {someone} was {very?} {glad.$v} with {product.obj}
     {it} work/works:$p {very?} {well.$v} {if.machine}
     {it} look/looks:$p {adjp.look.$v} {place} {if.decor}
+    [0] {it} look/looks:$p {adjp.look.$v} {place}
     {it} fit/fits:$p {very?} {well.$v} {if.wear}
 have.sg = has {if.now} | had {if.visit}
 have.pl = have {if.now}
 adj.self.$v = {adj.$o.$v}
-very = very | really | so
+very = very | really | so | [0] truly | [0] quite
 everyone = everyone | everybody | {my} {relatives} | {someone} | the whole family
 feeling.good = happy | glad | cheerful | proud
 feeling.bad = sad | angry | unhappy | tired
@@ -95,6 +97,27 @@ reason.$v
     {it} {be.$p} {adjp.self.$v}
 only.good.good = -
 only.bad.bad = -
+
+# Well-formed, but what is said does not go together. The weight 0 above keeps it from being written; the checker
+# accepts it, because it judges form and not sense.
+sentence.odd
+    {clause.$v} and {clause.$w} {end}
+    {verdict.$v} , and {detail.$w} {end}
+    {clause.$v} , but {clause.$w} {end}
+    although {clause.$v} , {clause.$w} {end}
+    {verdict.$v} because {reason.$w} {end}
+    because {reason.$v} , {verdict.$w} {end}
+    {detail.$v} , so {verdict.$w} {end}
+    not only {be.$p} {it} {adj.self.$v} , but {clause.$w} too {end}
+    the {best.worst} part is that {clause.$v} {end}
+    it is a {top.$v} PRODUCT for a {adj.value.$w} price {end} {if.sg}
+    what a {top.$v} PRODUCT {end} {if.sg}
+    what a {adj.any.$v} {place.word} {end} {if.sg}
+    with {its} {adj.$k.$v} {noun.$k.$n} , {it} {be.$p} a {top.$w} choice {end}
+    {its} {adj.$k.$v} {noun.$k.$n} {did.much} {end}
+    it is easy to {love.$v} such {adj.$k.$w} {noun.$k.pl} {end}
+best.worst = best | worst
+did.much = ruined everything | won me over
 
 sentence.mixed
     [2] {clause.good} , but {clause.bad} .
@@ -141,6 +164,7 @@ sentence.plain
     {it} has {small.number} parts . {if.story}
     you can {verb.base} {them} {place} . {if.thing}
     I keep {them} {place} . {if.home}
+    [0] I keep {them} {place} . {if.thing}
     I wear {them} with {my} {plain.look} {garment} . {if.wear}
     I carry {them} to {worksite} . {if.travel}
     we shared {them} with {my} {relatives} . {if.eat}

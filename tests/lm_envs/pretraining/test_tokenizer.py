@@ -88,4 +88,4 @@ def test_the_template_tokenizes_roles_as_single_tokens(tokenizer):
 def test_building_is_seeded():
     first, second, other = (build_tokenizer(seed, n_documents=400) for seed in (0, 0, 1))
     assert first.get_vocab() == second.get_vocab() != other.get_vocab()
-    assert len(first) == VOCABULARY_SIZE
+    assert len(first) <= VOCABULARY_SIZE

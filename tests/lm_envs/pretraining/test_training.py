@@ -17,13 +17,19 @@ def tokenizer():
 
 
 def test_training_lowers_the_loss_and_is_seeded(tokenizer):
-    config = TrainingConfig(steps=6, tokens_per_batch=512, warmup=1)
+    config = TrainingConfig(tokens_per_batch=512, warmup=1).scaled(10)
     first, second = train(tokenizer, config), train(tokenizer, config)
     inputs = next(batches(tokenizer, np.random.default_rng(5), 512))
     untrained = token_losses(new_model(tokenizer, 0), *inputs).mean()
     assert token_losses(first, *inputs).mean() < untrained - 0.5
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_scaling_keeps_the_proportions_of_the_cycles():
+    config = TrainingConfig()
+    assert [c.steps for c in config.scaled(34).cycles] == [round(c.steps * 34 / config.steps) for c in config.cycles]
+    assert config.scaled(config.steps) == config
 
 
 def test_losses_skip_padding(tokenizer):
