@@ -1,18 +1,22 @@
-"""Log-probability and entropy of token actions, without ever holding all logits.
+"""Log-probability and entropy of token actions, without ever holding all logits of a large vocabulary.
 
 The log-softmax over a 50k vocabulary is the memory peak of an update. :func:`token_log_probs` walks over the positions
-in chunks, keeps one number per position for the backward pass and computes each chunk's logits again there: peak
-memory falls from several times ``n * vocab_size`` floats to one chunk, for a third more work in the output layer.
+in chunks and keeps one number per position for the backward pass, which computes each chunk's probabilities again:
+peak memory falls from several times ``n * vocab_size`` floats to one chunk, for a third more work in the output layer.
+Where all probabilities are small enough to keep, they are kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch as th
 
-CHUNK_ELEMENTS = 2**23  # logits held at once: 32 MiB in float32
+CHUNK_ELEMENTS = {"cpu": 2**18, "cuda": 2**24}  # logits at once: what fits a core's cache, what fills a GPU
+MIN_CHUNK_ROWS = 128  # below this the matrix products lose their efficiency
+KEPT_ELEMENTS = 2**24  # probabilities kept for the backward pass: 64 MiB
 
 
 @dataclass(frozen=True)
@@ -63,35 +67,45 @@ class _TokenLogProbs(th.autograd.Function):
         actions: th.Tensor,
         layer: OutputLayer,
     ) -> tuple[th.Tensor, th.Tensor]:
-        log_prob = hidden.new_empty(hidden.shape[0], dtype=th.float32)
+        n_rows, vocab_size = hidden.shape[0], weight.shape[0]
+        log_prob = hidden.new_empty(n_rows, dtype=th.float32)
         entropy, log_normaliser = th.empty_like(log_prob), th.empty_like(log_prob)
-        for part in _chunks(hidden.shape[0], weight.shape[0]):
+        keep = any(ctx.needs_input_grad) and layer.softcap is None and n_rows * vocab_size <= KEPT_ELEMENTS
+        kept = hidden.new_empty((n_rows, vocab_size), dtype=th.float32) if keep else None
+        for part in _chunks(hidden, vocab_size):
             logits = layer.logits(hidden[part])
-            chosen = logits.gather(1, actions[part, None]).squeeze(1)
             top = logits.amax(dim=1, keepdim=True)
-            weights = (logits - top).exp_()
-            total = weights.sum(dim=1)
-            log_normaliser[part] = total.log() + top.squeeze(1)
-            log_prob[part] = chosen - log_normaliser[part]
-            entropy[part] = log_normaliser[part] - weights.mul_(logits).sum(dim=1) / total
-        ctx.save_for_backward(hidden, weight, bias, actions, log_normaliser, entropy)
+            probs = th.sub(logits, top, out=None if kept is None else kept[part]).exp_()
+            total = probs.sum(dim=1, keepdim=True)
+            probs.div_(total)
+            normaliser = (total.log() + top).squeeze(1)
+            log_prob[part] = logits.gather(1, actions[part, None]).squeeze(1) - normaliser
+            entropy[part] = normaliser - th.linalg.vecdot(probs, logits)
+            log_normaliser[part] = normaliser
+        ctx.save_for_backward(hidden, weight, bias, actions, log_normaliser, entropy, kept)
         ctx.layer = layer
         return log_prob, entropy
 
     @staticmethod
     def backward(ctx: Any, *grads: th.Tensor) -> tuple[th.Tensor | None, ...]:
-        hidden, weight, bias, actions, log_normaliser, entropy = ctx.saved_tensors
+        hidden, weight, bias, actions, log_normaliser, entropy, kept = ctx.saved_tensors
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         hidden_grad = th.empty_like(hidden) if wants_hidden else None
         weight_grad = th.zeros_like(weight) if wants_weight else None
         bias_grad = th.zeros_like(bias) if wants_bias else None
-        for part in _chunks(hidden.shape[0], weight.shape[0]):
-            grad = _logits_grad(
-                ctx.layer, hidden[part], actions[part], log_normaliser[part], entropy[part], part, grads
-            )
-            grad = grad.to(hidden.dtype)
+        wants_entropy = bool(grads[1].any())
+        for part in _chunks(hidden, weight.shape[0]):
+            slope = None
+            if kept is None:
+                probs, slope = _probs_and_slope(ctx.layer, hidden[part], log_normaliser[part])
+            else:
+                probs = kept[part]
+            entropy_grad = grads[1][part, None] if wants_entropy else None
+            grad = _logits_grad(probs, actions[part, None], grads[0][part, None], entropy_grad, entropy[part, None])
+            grad = grad if slope is None else grad.mul_(slope)
+            grad = (grad if ctx.layer.scale == 1.0 else grad.mul_(ctx.layer.scale)).to(hidden.dtype)
             if hidden_grad is not None:
-                hidden_grad[part] = grad @ weight
+                th.mm(grad, weight, out=hidden_grad[part])
             if weight_grad is not None:
                 weight_grad.addmm_(grad.T, hidden[part])
             if bias_grad is not None:
@@ -99,37 +113,40 @@ class _TokenLogProbs(th.autograd.Function):
         return hidden_grad, weight_grad, bias_grad, None, None
 
 
+def _probs_and_slope(
+    layer: OutputLayer, hidden: th.Tensor, log_normaliser: th.Tensor
+) -> tuple[th.Tensor, th.Tensor | None]:
+    """Probabilities ``(n, vocab_size)`` again, and the derivative of capped logits by the uncapped ones."""
+    logits = layer.logits(hidden)
+    slope = None if layer.softcap is None else 1.0 - (logits / (layer.scale * layer.softcap)).square()
+    return logits.sub_(log_normaliser[:, None]).exp_(), slope
+
+
 def _logits_grad(
-    layer: OutputLayer,
-    hidden: th.Tensor,
+    probs: th.Tensor,
     actions: th.Tensor,
-    log_normaliser: th.Tensor,
+    log_prob_grad: th.Tensor,
+    entropy_grad: th.Tensor | None,
     entropy: th.Tensor,
-    part: slice,
-    grads: tuple[th.Tensor, ...],
 ) -> th.Tensor:
-    """Gradient with respect to the linear layer's output, ``(n, vocab_size)`` float32.
+    """Gradient ``(n, vocab_size)`` float32 with respect to the scaled logits z; all else is ``(n, 1)``.
 
     With probabilities p and entropy H: d log p[a] / d z = onehot(a) - p, and dH / d z = -p (log p + H).
     """
-    log_prob_grad, entropy_grad = grads[0][part, None], grads[1][part, None]
-    logits = layer.logits(hidden)
-    log_probs = logits - log_normaliser[:, None]
-    probs = log_probs.exp()
-    if bool(entropy_grad.any()):
-        grad = probs.mul_(-(log_prob_grad + entropy_grad * (log_probs.add_(entropy[:, None]))))
+    if entropy_grad is None:
+        grad = probs * -log_prob_grad
     else:
-        grad = probs.mul_(-log_prob_grad)
-    grad.scatter_add_(1, actions[:, None], log_prob_grad.to(grad.dtype))
-    if layer.softcap is not None:
-        capped = logits / (layer.scale * layer.softcap)
-        grad.mul_(1.0 - capped.square())
-    return grad if layer.scale == 1.0 else grad.mul_(layer.scale)
+        grad = (
+            th.xlogy(probs, probs).mul_(-entropy_grad).addcmul_(probs, log_prob_grad + entropy_grad * entropy, value=-1)
+        )
+    return grad.scatter_add_(1, actions, log_prob_grad)
 
 
-def _chunks(n_rows: int, vocab_size: int) -> list[slice]:
-    size = max(1, CHUNK_ELEMENTS // vocab_size)
-    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
+def _chunks(hidden: th.Tensor, vocab_size: int) -> Iterator[slice]:
+    n_rows = hidden.shape[0]
+    elements = CHUNK_ELEMENTS.get(hidden.device.type, CHUNK_ELEMENTS["cuda"])
+    size = max(MIN_CHUNK_ROWS, elements // vocab_size)
+    return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
 def sample_tokens(logits: th.Tensor, generator: th.Generator | None = None) -> tuple[th.Tensor, th.Tensor]:

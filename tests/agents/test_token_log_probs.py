@@ -14,12 +14,17 @@ def plain(layer, hidden, actions):
     return distribution.log_prob(actions), distribution.entropy()
 
 
+@pytest.mark.parametrize("kept_elements", [0, 2**24])
 @pytest.mark.parametrize("softcap", [None, 3.0])
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 @pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("entropy_weight", [0.0, 0.3])
-def test_values_and_gradients_equal_the_plain_computation(monkeypatch, softcap, scale, use_bias, entropy_weight):
-    monkeypatch.setattr(module, "CHUNK_ELEMENTS", 50 * 7)  # 23 rows in chunks of 7
+def test_values_and_gradients_equal_the_plain_computation(
+    monkeypatch, kept_elements, softcap, scale, use_bias, entropy_weight
+):
+    monkeypatch.setattr(module, "KEPT_ELEMENTS", kept_elements)
+    monkeypatch.setattr(module, "MIN_CHUNK_ROWS", 7)  # 23 rows in chunks of 7
+    monkeypatch.setattr(module, "CHUNK_ELEMENTS", {"cpu": 1, "cuda": 1})
     th.manual_seed(0)
     leaves = [
         th.randn(23, 16, requires_grad=True),
