@@ -3,17 +3,41 @@
 The algorithms stay Stable-Baselines3's own; everything here plugs into their public seams.
 """
 
-from agents.policies import LMActorCriticPolicy
-from agents.reference_kl import ReferenceKLCallback
-from agents.sequence_rollout_buffer import SequenceRolloutBuffer
-from agents.token_rewards import TokenRewardsCallback
-from agents.vec_env import GymnasiumVecEnv, make_lm_vec_env
+from __future__ import annotations
 
-__all__ = [
-    "GymnasiumVecEnv",
-    "LMActorCriticPolicy",
-    "ReferenceKLCallback",
-    "SequenceRolloutBuffer",
-    "TokenRewardsCallback",
-    "make_lm_vec_env",
-]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.policies import LMActorCriticPolicy as LMActorCriticPolicy
+    from agents.reference_kl import ReferenceKLCallback as ReferenceKLCallback
+    from agents.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
+    from agents.token_rewards import TokenRewardsCallback as TokenRewardsCallback
+    from agents.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
+    from agents.vec_env import make_lm_vec_env as make_lm_vec_env
+
+# name -> its module: imported on first use, so that `lm-envs --help` does not wait for torch
+_LAZY = {
+    "GymnasiumVecEnv": "agents.vec_env",
+    "LMActorCriticPolicy": "agents.policies",
+    "ReferenceKLCallback": "agents.reference_kl",
+    "SequenceRolloutBuffer": "agents.sequence_rollout_buffer",
+    "TokenRewardsCallback": "agents.token_rewards",
+    "make_lm_vec_env": "agents.vec_env",
+}
+
+__all__ = sorted(_LAZY)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names too, for completion in an interactive session."""
+    return sorted({*globals(), *_LAZY})

@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.heads import PolicyAdapter, ValueHead
 from agents.language_model import LanguageModel
@@ -91,7 +92,7 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         self.value = value
         self.value_gradient = value_gradient
         self._caches: dict[tuple[str, str], SlotCache] = {}
-        self._cached_version = 0
+        self._cached_version: int | None = None
         self._build_language_models(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -145,9 +146,11 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         logits = self.output_layer.logits(self._adapted(hidden))
         return best_tokens(logits) if deterministic else sample_tokens(logits)
 
-    def predict_values(self, obs: TokenObs) -> th.Tensor:  # type: ignore[override]
+    def predict_values(self, obs: PackedSequences | TokenObs) -> th.Tensor:  # type: ignore[override]
         """Values ``(n,)`` float32 of observations; a batch of another size than the rollout's leaves slots alone."""
         part = "actor" if self.critic is None else "critic"
+        if isinstance(obs, PackedSequences):
+            return self.value_head(obs.transition_hidden(getattr(self, part)))
         cache = self._caches.get(("rollout", part))
         if cache is not None and cache.n_slots == len(obs["input_ids"]) > 1 and not th.is_grad_enabled():
             return self.value_head(self._last_hidden(obs, "rollout")[1])
@@ -177,6 +180,12 @@ class LMActorCriticPolicy(ActorCriticPolicy):
                 cache.clear()
             self._cached_version = version
 
+    def set_training_mode(self, mode: bool) -> None:
+        """Drop the caches before training, too: some algorithms write weights without a trace (``param.data``)."""
+        super().set_training_mode(mode)
+        if mode:
+            self._cached_version = None
+
     # -- learning ---------------------------------------------------------------------------------------------------
 
     def evaluate_actions(  # type: ignore[override]
@@ -203,9 +212,10 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         return self.value_head(critic_hidden), log_prob, entropy
 
     def get_distribution(self, obs: PackedSequences | TokenObs) -> Distribution:  # type: ignore[override]
-        """The distribution over next tokens; holds ``n * vocab_size`` float32 log-probabilities."""
+        """The distribution over next tokens, differentiable twice; ``n * vocab_size`` float32 numbers."""
         packed, order = _as_packed(obs)
-        hidden = packed.transition_hidden(self.actor)
+        with sdpa_kernel(SDPBackend.MATH):  # TRPO differentiates twice, which no fused attention kernel can
+            hidden = packed.transition_hidden(self.actor)
         hidden = hidden if order is None else hidden[order]
         distribution = CategoricalDistribution(self.actor.vocab_size)
         return distribution.proba_distribution(self.output_layer.logits(self._adapted(hidden)))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from sb3_contrib import TRPO
 from stable_baselines3 import A2C, PPO
 
 from agents import LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
@@ -40,7 +41,7 @@ def make_venv(folder, n_envs=4, max_new_tokens=6, seed=0, **kwargs):
 def make_model(
     folder, algorithm=PPO, buffer=SequenceRolloutBuffer, n_envs=4, n_steps=8, seed=0, venv=None, **policy_kwargs
 ):
-    kwargs = {"n_epochs": 2, "batch_size": 4 * n_envs} if algorithm is PPO else {}
+    kwargs = {PPO: {"n_epochs": 2, "batch_size": 4 * n_envs}, TRPO: {"batch_size": 4 * n_envs}}.get(algorithm, {})
     return algorithm(
         LMActorCriticPolicy, venv or make_venv(folder, n_envs), n_steps=n_steps, seed=seed, gamma=1.0,
         learning_rate=1e-3, rollout_buffer_class=buffer, device="cpu",
@@ -90,7 +91,7 @@ def test_gradients_of_packed_and_plain_updates_agree(lm_folder, trainable):
     assert th.allclose(grads[0], grads[1], atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("algorithm", [PPO, A2C])
+@pytest.mark.parametrize("algorithm", [PPO, A2C, TRPO])
 @pytest.mark.parametrize("buffer", [SequenceRolloutBuffer, None])
 def test_stock_algorithms_train(lm_folder, algorithm, buffer):
     model = make_model(lm_folder, algorithm, buffer)
@@ -163,6 +164,20 @@ def test_changed_weights_drop_the_cache(lm_folder):
     with th.no_grad():
         for _, parameter in policy.actor.own_parameters():
             parameter.mul_(1.1)
+        _, _, log_prob = policy(obs, deterministic=True)
+        expected = policy.get_distribution(obs).distribution.logits.max(dim=1).values
+    assert th.allclose(log_prob, expected, atol=1e-4)
+
+
+def test_weights_written_without_a_trace_drop_the_cache_when_training_ends(lm_folder):
+    policy = make_model(lm_folder).policy
+    obs, _ = policy.obs_to_tensor(make_venv(lm_folder, 3).reset())
+    policy(obs)
+    for _, parameter in policy.actor.own_parameters():
+        parameter.data = parameter.data * 1.1  # as TRPO does
+    policy.set_training_mode(True)
+    policy.set_training_mode(False)
+    with th.no_grad():
         _, _, log_prob = policy(obs, deterministic=True)
         expected = policy.get_distribution(obs).distribution.logits.max(dim=1).values
     assert th.allclose(log_prob, expected, atol=1e-4)
