@@ -67,9 +67,7 @@ def _random_lm(family: str, seed: int = 0) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config).eval()
-        for (
-            parameter
-        ) in model.parameters():  # the usual 0.02 makes all tokens equally likely: tests would see nothing
+        for parameter in model.parameters():  # the usual 0.02 makes all tokens equally likely: tests would see nothing
             if parameter.dim() > 1:
                 torch.nn.init.normal_(parameter, std=0.2)
     return model

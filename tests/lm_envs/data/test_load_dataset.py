@@ -10,9 +10,7 @@ from lm_envs.data import PromptDataset, load_dataset
 from lm_envs.errors import DataError
 
 EXPECTED_TEST_PROMPTS = ["prompt 10", "prompt 15", "prompt 20", "prompt 26", "prompt 48"]
-ROWS: list[dict[str, Any]] = [
-    {"prompt": f"prompt {i}", "answer": f"answer {i}", "level": i} for i in range(200)
-]
+ROWS: list[dict[str, Any]] = [{"prompt": f"prompt {i}", "answer": f"answer {i}", "level": i} for i in range(200)]
 SPLITS = ("train", "validation", "test")
 SUFFIXES = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet")
 
@@ -131,15 +129,11 @@ class TestHashSplit:
     def test_rows_keep_their_split(self) -> None:
         more = [*reversed(ROWS), *({"prompt": f"new {i}"} for i in range(100))]
         for split in SPLITS:
-            assert set(load_dataset(ROWS, split=split).prompts) <= set(
-                load_dataset(more, split=split).prompts
-            )
+            assert set(load_dataset(ROWS, split=split).prompts) <= set(load_dataset(more, split=split).prompts)
 
     def test_equal_prompts_stay_together_in_order(self) -> None:
         parts = [load_dataset(ROWS * 2, split=split) for split in SPLITS]
-        assert not set(parts[0].prompts) & set(parts[1].prompts) | set(parts[1].prompts) & set(
-            parts[2].prompts
-        )
+        assert not set(parts[0].prompts) & set(parts[1].prompts) | set(parts[1].prompts) & set(parts[2].prompts)
         for part in parts:
             half = len(part) // 2
             assert part.prompts[:half] == part.prompts[half:]
@@ -200,9 +194,7 @@ class TestExplicitSplits:
     def test_several_files_without_split(self, tmp_path: Path) -> None:
         write(tmp_path / "trainees.jsonl", ROWS)
         write(tmp_path / "b.jsonl", ROWS)
-        with pytest.raises(
-            DataError, match="expected train, validation and test.*found b.jsonl, trainees.jsonl"
-        ):
+        with pytest.raises(DataError, match="expected train, validation and test.*found b.jsonl, trainees.jsonl"):
             load_dataset(tmp_path)
 
     def test_empty_folder(self, tmp_path: Path) -> None:
@@ -210,10 +202,7 @@ class TestExplicitSplits:
             load_dataset(tmp_path)
 
     def test_split_column(self, tmp_path: Path) -> None:
-        rows = [
-            {"prompt": p, "split": s}
-            for p, s in [("a", "train"), ("b", "dev"), ("c", "train"), ("d", "TEST")]
-        ]
+        rows = [{"prompt": p, "split": s} for p, s in [("a", "train"), ("b", "dev"), ("c", "train"), ("d", "TEST")]]
         for source in (rows, write(tmp_path / "a.csv", rows)):
             assert load_dataset(source) == PromptDataset(["a", "c"], {})
             assert load_dataset(source, split="validation").prompts == ["b"]
@@ -225,9 +214,7 @@ class TestExplicitSplits:
 
     def test_split_column_with_a_typing_error(self) -> None:
         rows = [{"prompt": "a", "split": "train"}, {"prompt": "b", "split": "vaildation"}]
-        with pytest.raises(
-            DataError, match="of row 2 has an unknown split 'vaildation'. Did you mean 'validation'"
-        ):
+        with pytest.raises(DataError, match="of row 2 has an unknown split 'vaildation'. Did you mean 'validation'"):
             load_dataset(rows)
 
     def test_column_that_is_only_called_split(self) -> None:
@@ -331,9 +318,7 @@ class TestBadData:
 
     def test_missing_file(self, tmp_path: Path) -> None:
         write(tmp_path / "reviews.jsonl", ROWS)
-        with pytest.raises(
-            DataError, match="no file or folder .*review.jsonl'. Did you mean '.*/reviews.jsonl'"
-        ):
+        with pytest.raises(DataError, match="no file or folder .*review.jsonl'. Did you mean '.*/reviews.jsonl'"):
             load_dataset(str(tmp_path / "review.jsonl"))
         with pytest.raises(DataError, match="no file or folder .*There is no folder .*nowhere either"):
             load_dataset(tmp_path / "nowhere" / "a.jsonl")

@@ -31,9 +31,7 @@ def test_anything_in_the_form_of_a_hub_id_is_left_to_the_hub(name):
     assert resolve(name) == name
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"), [("tinny", "tiny"), ("smollm2-135", "smollm2-135m"), ("Tiny", "tiny")]
-)
+@pytest.mark.parametrize(("name", "meant"), [("tinny", "tiny"), ("smollm2-135", "smollm2-135m"), ("Tiny", "tiny")])
 def test_a_misspelt_alias_gets_a_suggestion(name, meant):
     with pytest.raises(UnknownNameError, match=f"unknown model '{name}'. Did you mean '{meant}'"):
         resolve(name)

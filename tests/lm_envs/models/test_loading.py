@@ -85,9 +85,7 @@ def test_the_end_of_text_token_pads_where_none_is_named(own_folder):
 @pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
 def test_an_encoder_is_refused_before_its_weights_are_read(tmp_path, kind):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "architectures": ["TheModel"]}))
-    with pytest.raises(
-        ModelError, match=r"expected a causal language model.*\(TheModel\), which is an encoder"
-    ):
+    with pytest.raises(ModelError, match=r"expected a causal language model.*\(TheModel\), which is an encoder"):
         load_language_model(str(tmp_path))
 
 
@@ -141,9 +139,7 @@ def test_weights_that_are_not_finite_are_reported(own_folder, random_lm, value):
     with torch.no_grad():
         model.model.layers[1].mlp.up_proj.weight[0, 0] = value
     model.save_pretrained(own_folder)
-    with pytest.raises(
-        ModelError, match=r"damaged: model\.layers\.1\.mlp\.up_proj\.weight has NaN or infinite"
-    ):
+    with pytest.raises(ModelError, match=r"damaged: model\.layers\.1\.mlp\.up_proj\.weight has NaN or infinite"):
         load_language_model(str(own_folder))
 
 

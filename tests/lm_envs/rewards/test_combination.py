@@ -96,9 +96,7 @@ class TestSum:
 
 class TestCalling:
     def test_columns_reach_the_reward(self) -> None:
-        def check(
-            prompts: list[str], completions: list[str], answer: list[str], **columns: Any
-        ) -> list[bool]:
+        def check(prompts: list[str], completions: list[str], answer: list[str], **columns: Any) -> list[bool]:
             assert columns == {"completion_ids": [[1], [2]]}
             return [c == a for c, a in zip(completions, answer, strict=True)]
 
@@ -121,9 +119,7 @@ class TestCalling:
 
     @pytest.mark.parametrize("function", [lambda: [1], lambda prompts: [1], lambda x: [1], str.upper])
     def test_function_that_cannot_take_completions(self, function: Any) -> None:
-        with pytest.raises(
-            ConfigurationError, match="cannot be called: expected reward.*parameter `completions`"
-        ):
+        with pytest.raises(ConfigurationError, match="cannot be called: expected reward.*parameter `completions`"):
             make_reward(function)
 
     def test_check_columns_before_the_run(self) -> None:
@@ -132,9 +128,7 @@ class TestCalling:
 
         reward = make_reward([graded, "bleu:column=text", "length:unit=tokens", ones])
         reward.check_columns(["answers", "text"])
-        with pytest.raises(
-            UnknownNameError, match="column 'answers'. Did you mean 'answer'.*The reward 'graded'"
-        ):
+        with pytest.raises(UnknownNameError, match="column 'answers'. Did you mean 'answer'.*The reward 'graded'"):
             reward.check_columns(["answer", "text"])
         with pytest.raises(UnknownNameError, match="column 'text'.*The reward 'bleu'"):
             reward.check_columns(["answers"])
@@ -157,9 +151,7 @@ class TestAsync:
         loops = []
 
         class Client:
-            async def __call__(
-                self, prompts: list[str], completions: list[str], **columns: Any
-            ) -> list[float]:
+            async def __call__(self, prompts: list[str], completions: list[str], **columns: Any) -> list[float]:
                 loops.append(asyncio.get_running_loop())
                 return [0.0] * len(prompts)
 
@@ -221,9 +213,7 @@ class TestTokenRewards:
         assert [len(tokens) for tokens in batch.token_rewards or ()] == [3, 3]
 
     def test_wrong_number_of_tokens(self) -> None:
-        with pytest.raises(
-            RewardError, match="'shaped' returned 1 per-token values for 2 tokens.*Prompt: 'p1'"
-        ):
+        with pytest.raises(RewardError, match="'shaped' returned 1 per-token values for 2 tokens.*Prompt: 'p1'"):
             run(shaped, completion_ids=[[5, 6], [5, 6, 7]])
 
     def test_nan_in_a_list(self) -> None:

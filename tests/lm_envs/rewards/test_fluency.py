@@ -41,8 +41,7 @@ def test_little_memory_gives_the_same(lm_folder: str, monkeypatch: pytest.Monkey
 
 def test_scales(lm_folder: str) -> None:
     raw, probability, normalized = (
-        Fluency(lm_folder, scale=scale)(PROMPTS, COMPLETIONS)
-        for scale in ("raw", "probability", "normalized")
+        Fluency(lm_folder, scale=scale)(PROMPTS, COMPLETIONS) for scale in ("raw", "probability", "normalized")
     )
     assert probability == pytest.approx([math.exp(m) for m in raw])
     assert normalized == pytest.approx([max(0.0, 1 + m / math.log(64)) for m in raw])
@@ -63,9 +62,7 @@ class TestIds:
             fluency._token_pair(tokenizer, 64, "the lamp", " was good", before, ids),
         ]
         assert scored == ids
-        value = Fluency(lm_folder, scale="raw")(
-            ["the lamp"], [" was good"], prompt_ids=[before], completion_ids=[ids]
-        )
+        value = Fluency(lm_folder, scale="raw")(["the lamp"], [" was good"], prompt_ids=[before], completion_ids=[ids])
         assert value == fluency.mean_log_probs(load_language_model(lm_folder), pairs, 1)
         assert value != Fluency(lm_folder, scale="raw")(["the lamp"], [" was good"])
 
@@ -97,9 +94,7 @@ def chain_model(monkeypatch: pytest.MonkeyPatch, tokenizer: Any) -> None:
 
 
 @pytest.mark.parametrize(("scale", "low"), [("normalized", 0.0), ("probability", 0.0), ("raw", -20.0)])
-def test_gold_is_the_maximum(
-    scale: str, low: float, small_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gold_is_the_maximum(scale: str, low: float, small_tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     chain_model(monkeypatch, small_tokenizer)
     high = 0.0 if scale == "raw" else 1.0
     assert Fluency(scale=scale)(["a", "a"], ["bcdefg", "gfedcb"]) == pytest.approx([high, low], abs=1e-12)

@@ -92,9 +92,7 @@ def test_factory_that_makes_no_reward() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(
-        UnknownNameError, match="unknown reward 'sentimnt'. Did you mean 'sentiment'.*register"
-    ):
+    with pytest.raises(UnknownNameError, match="unknown reward 'sentimnt'. Did you mean 'sentiment'.*register"):
         make_reward({"sentimnt": 1.0})
 
 
