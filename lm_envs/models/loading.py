@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lm_envs.errors import ModelError, UnknownNameError
 from lm_envs.models import checks
 from lm_envs.models.aliases import resolve
+from lm_envs.models.hub import check_reachable
 from lm_envs.models.loading_errors import reported
 from lm_envs.models.quiet import quiet_transformers
 
@@ -79,6 +80,7 @@ def _read_tokenizer(name: str, source: str, trust_remote_code: bool) -> PreTrain
     from transformers import AutoTokenizer
 
     with reported("tokenizer", name, source), quiet_transformers(progress_bars=not Path(source).is_dir()):
+        check_reachable(source)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code)
     if tokenizer.pad_token_id is None and tokenizer.eos_token_id is not None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -92,6 +94,7 @@ def _read_model(
 
     with quiet_transformers(progress_bars=not Path(source).is_dir()):
         with reported("configuration", name, source):
+            check_reachable(source)
             config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
         checks.check_causal(name, config, trust_remote_code)
         with reported("weights", name, source):
