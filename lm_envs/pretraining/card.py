@@ -40,7 +40,9 @@ width {mlp}, vocabulary {vocabulary:,} (byte-level BPE, words of the world are s
 
 {steps:,} steps of {tokens:,} tokens each, padding included, in {cycles} cycles of {cycle_steps} steps, each with
 a warmup and a cosine decay; {minutes:.0f} minutes on one shared CPU core. Muon trains the matrices (peak learning
-rate {matrix_rate}), AdamW embeddings and gains (peak {embedding_rate}). Reproduce with
+rate {matrix_rate}), AdamW embeddings and gains (peak {embedding_rate}). At the end the gain of the last norm
+is multiplied by {sharpness}, so that sampling at temperature 1.0 gives what the model gave at {temperature:.2f} before.
+Reproduce with
 
     python -m lm_envs.pretraining --steps {steps} --seed {seed}
 
@@ -85,6 +87,8 @@ def model_card(
         matrix_rate=config.matrix_rate,
         embedding_rate=config.embedding_rate,
         seed=config.seed,
+        sharpness=config.sharpness,
+        temperature=1 / config.sharpness,
         minutes=minutes,
         rows="\n".join(f"| {d} | {p:.3f} | {math.log(p):.3f} |" for d, p in measured.items()),
         grammatical=samples.grammatical,

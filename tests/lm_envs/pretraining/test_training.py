@@ -8,7 +8,7 @@ from lm_envs.pretraining.__main__ import main
 from lm_envs.pretraining.batches import IGNORED, batches, encode, pad_rows
 from lm_envs.pretraining.card import perplexity_in_card
 from lm_envs.pretraining.tokenizer import build_tokenizer
-from lm_envs.pretraining.training import TrainingConfig, new_model, token_losses, train
+from lm_envs.pretraining.training import TrainingConfig, new_model, sharpen, token_losses, train
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,16 @@ def test_losses_skip_padding(tokenizer):
     together = token_losses(model, *pad_rows(rows, tokenizer.pad_token_id))
     alone = torch.cat([token_losses(model, *pad_rows([row], tokenizer.pad_token_id)) for row in rows])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_sharpening_multiplies_the_logits(tokenizer):
+    model = new_model(tokenizer, 0).eval()
+    input_ids = torch.tensor([[7, 8, 9]])
+    with torch.no_grad():
+        before = model(input_ids=input_ids).logits
+        sharpen(model, 1.5)
+        after = model(input_ids=input_ids).logits
+    torch.testing.assert_close(after, before * 1.5, rtol=1e-4, atol=1e-5)
 
 
 def test_batches_start_documents_at_position_0_and_end_them(tokenizer):
