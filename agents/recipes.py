@@ -13,29 +13,30 @@ from agents.algorithms import check_algorithm
 from lm_envs.errors import CheckpointError, ConfigurationError, UnknownNameError
 
 # ------------------------------------------------------------------------------------------------------------------
-# The numbers. A run takes those of every task, then those of its algorithm, then those of its (environment, task).
+# The numbers. A run takes those of every task, its model's, its algorithm's, then those of its (environment, task).
 # ------------------------------------------------------------------------------------------------------------------
 
-EVERY_TASK: dict[str, Any] = {"steps": 100_000, "n_envs": 64, "kl_coef": 0.05, "kl_target": 10.0}
+EVERY_TASK: dict[str, Any] = {"steps": 120_000, "n_envs": 64, "kl_coef": 0.05, "kl_target": 7.0}
+
+LEARNING_RATES = {"tiny": "lin_2e-3"}  # by model: a pretrained model of real size bears far less
+OTHER_LEARNING_RATE = "lin_1e-5"
 
 BY_ALGORITHM: dict[str, dict[str, Any]] = {
     "ppo": {
         "n_steps": 32,
-        "batch_size": 512,
-        "n_epochs": 2,
-        "learning_rate": 3e-4,
+        "batch_size": 1024,
+        "n_epochs": 1,
         "gamma": 1.0,
         "gae_lambda": 0.95,
         "ent_coef": 0.0,
-        "vf_coef": 0.1,
+        "vf_coef": 0.5,
     },
     "a2c": {
         "n_steps": 32,
-        "learning_rate": 3e-4,
         "gamma": 1.0,
         "gae_lambda": 0.95,
         "ent_coef": 0.0,
-        "vf_coef": 0.1,
+        "vf_coef": 0.5,
         "use_rms_prop": False,
         "normalize_advantage": True,
     },
@@ -43,8 +44,8 @@ BY_ALGORITHM: dict[str, dict[str, Any]] = {
 
 # (environment, task) -> settings; "hyperparameters" -> {algorithm: hyperparameters}
 BY_TASK: dict[tuple[str, str], dict[str, Any]] = {
-    ("TextGen-v0", "reviews"): {"steps": 100_000, "hyperparameters": {"ppo": {}}},
-    ("TextGen-v0", "keywords"): {"steps": 150_000, "hyperparameters": {"ppo": {}}},
+    ("TextGen-v0", "reviews"): {"steps": 120_000},
+    ("TextGen-v0", "keywords"): {"steps": 200_000},
 }
 
 SMALL_WORLD_TASKS = ("reviews",)
@@ -190,6 +191,7 @@ def make_config(
     recipe = dict(BY_TASK.get((env_id, task or ""), {}))
     of_task = recipe.pop("hyperparameters", {}).get(algorithm, {})
     given = {name: value for name, value in settings.items() if value is not None}
+    of_model = {"learning_rate": LEARNING_RATES.get(given.get("model", "tiny"), OTHER_LEARNING_RATE)}
     if given.get("kl_target") == 0:  # how the command line asks for a fixed coefficient
         given["kl_target"] = None
     return TrainConfig(
@@ -197,7 +199,7 @@ def make_config(
         task=task,
         dataset=dataset,
         algorithm=algorithm,
-        hyperparameters={**BY_ALGORITHM.get(algorithm, {}), **of_task, **(hyperparameters or {})},
+        hyperparameters={**of_model, **BY_ALGORITHM.get(algorithm, {}), **of_task, **(hyperparameters or {})},
         **{**EVERY_TASK, **recipe, **given},
     )
 

@@ -19,6 +19,7 @@ from agents.export import export_hf
 from agents.policies import LMActorCriticPolicy
 from agents.recipes import TrainConfig
 from agents.reference_kl import ReferenceKLCallback
+from agents.schedules import with_schedules
 from agents.sequence_rollout_buffer import SequenceRolloutBuffer
 from agents.token_rewards import TokenRewardsCallback
 from agents.training_runs.atomic_files import write_json
@@ -116,6 +117,7 @@ def build_model(config: TrainConfig) -> Any:
         LMEnvsError: Environment or model cannot be made.
     """
     algorithm, policy = split_hyperparameters(config.algorithm, config.hyperparameters)
+    schedules = with_schedules(algorithm)
     policy |= {"model": config.model, "trainable": config.trainable, "dtype": config.dtype}
     _prepare_torch(config)
     venv = _environments(config, config.seed)
@@ -127,7 +129,7 @@ def build_model(config: TrainConfig) -> Any:
             policy_kwargs=policy,
             seed=config.seed,
             device=config.device,
-            **algorithm,
+            **schedules,
         )
     except LMEnvsError:
         raise

@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from agents.algorithms import ALGORITHMS, algorithm_class, split_hyperparameters
-from agents.recipes import BY_ALGORITHM, BY_TASK, TrainConfig, make_config
+from agents.recipes import BY_ALGORITHM, LEARNING_RATES, TrainConfig, make_config
 from lm_envs.errors import CheckpointError, ConfigurationError, MissingDependencyError, UnknownNameError
 
 
 def test_what_is_given_wins_over_the_recipe() -> None:
     config = make_config(task="reviews", steps=7, n_envs=None, hyperparameters={"n_epochs": 9})
     assert (config.steps, config.hyperparameters["n_epochs"]) == (7, 9)
-    recipe = {**BY_ALGORITHM["ppo"], **BY_TASK["TextGen-v0", "reviews"]["hyperparameters"]["ppo"]}
-    assert config.hyperparameters == {**recipe, "n_epochs": 9}
+    assert config.hyperparameters == {**BY_ALGORITHM["ppo"], "learning_rate": LEARNING_RATES["tiny"], "n_epochs": 9}
     assert config.n_envs > 1
 
 

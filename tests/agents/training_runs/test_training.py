@@ -148,7 +148,8 @@ def test_early_stopping_keeps_the_best(tmp_path: Path, small_config: SmallConfig
     ("settings", "message"),
     [
         ({"hyperparameters": {"learnin_rate": 1}}, "Did you mean 'learning_rate'"),
-        ({"hyperparameters": {"learning_rate": "fast"}}, "ppo refuses its hyperparameters"),
+        ({"hyperparameters": {"batch_size": 1}}, "ppo refuses its hyperparameters"),
+        ({"hyperparameters": {"learning_rate": "fast"}}, "lin_NUMBER"),
         ({"trainable": "top:9"}, "the model has 2 layers"),
         ({"kl_coef": 7.0}, "coef_range"),
         ({"device": "abacus"}, "no such device: 'abacus'"),
