@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.algorithms import ALGORITHMS, algorithm_class, split_hyperparameters
-from agents.recipes import BY_ALGORITHM, LEARNING_RATES, TrainConfig, make_config
+from agents.recipes import BY_ALGORITHM, BY_TASK, LEARNING_RATES, TrainConfig, make_config
 from lm_envs.errors import CheckpointError, ConfigurationError, MissingDependencyError, UnknownNameError
 
 
