@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import torch as th
 from torch import nn
 
+from agents.fast_linear import speed_up
 from agents.slot_attention import SLOT_ATTENTION
 from agents.slot_cache import SlotCache
 from agents.token_log_probs import OutputLayer
@@ -48,6 +49,7 @@ class LanguageModel(nn.Module):
         shared = {id(p): nn.Parameter(p.data, False) for n, p in source.named_parameters() if n not in trained}
         self.lm = copy.deepcopy(source, shared)
         self.lm.set_attn_implementation(SLOT_ATTENTION)
+        speed_up(self.lm)
         self.body = self.lm.base_model
         self.master: dict[str, nn.Parameter] = nn.ParameterDict()  # type: ignore[assignment]
         self._compute: dict[str, nn.Parameter] = {}

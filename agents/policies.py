@@ -15,6 +15,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from agents.fast_linear import differentiable_twice
 from agents.heads import PolicyAdapter, ValueHead
 from agents.language_model import LanguageModel
 from agents.sequence_rollout_buffer import observation_tokens
@@ -214,11 +215,11 @@ class LMActorCriticPolicy(ActorCriticPolicy):
     def get_distribution(self, obs: PackedSequences | TokenObs) -> Distribution:  # type: ignore[override]
         """The distribution over next tokens, differentiable twice; ``n * vocab_size`` float32 numbers."""
         packed, order = _as_packed(obs)
-        with sdpa_kernel(SDPBackend.MATH):  # TRPO differentiates twice, which no fused attention kernel can
+        with sdpa_kernel(SDPBackend.MATH), differentiable_twice():  # for TRPO; no fused attention kernel can
             hidden = packed.transition_hidden(self.actor)
-        hidden = hidden if order is None else hidden[order]
-        distribution = CategoricalDistribution(self.actor.vocab_size)
-        return distribution.proba_distribution(self.output_layer.logits(self._adapted(hidden)))
+            hidden = hidden if order is None else hidden[order]
+            logits = self.output_layer.logits(self._adapted(hidden))
+        return CategoricalDistribution(self.actor.vocab_size).proba_distribution(logits)
 
     @property
     def output_layer(self) -> OutputLayer:

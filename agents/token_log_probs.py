@@ -14,6 +14,8 @@ from typing import Any
 
 import torch as th
 
+from agents.fast_linear import linear, product
+
 CHUNK_ELEMENTS = {"cpu": 2**18, "cuda": 2**24}  # logits at once: what fits a core's cache, what fills a GPU
 MIN_CHUNK_ROWS = 128  # below this the matrix products lose their efficiency
 KEPT_ELEMENTS = 2**24  # probabilities kept for the backward pass: 64 MiB
@@ -37,7 +39,7 @@ class OutputLayer:
 
     def logits(self, hidden: th.Tensor) -> th.Tensor:
         """Float32 logits ``(n, vocab_size)`` of hidden states ``(n, hidden_size)``."""
-        logits = th.nn.functional.linear(hidden, self.weight, self.bias).float()
+        logits = linear(hidden, self.weight, self.bias).float()
         if self.softcap is not None:
             logits = (logits / self.softcap).tanh() * self.softcap
         return logits if self.scale == 1.0 else logits * self.scale
@@ -94,6 +96,7 @@ class _TokenLogProbs(th.autograd.Function):
         weight_grad = th.zeros_like(weight) if wants_weight else None
         bias_grad = th.zeros_like(bias) if wants_bias else None
         wants_entropy = bool(grads[1].any())
+        transposed = weight.T.contiguous() if wants_hidden else weight
         for part in _chunks(hidden, weight.shape[0]):
             slope = None
             if kept is None:
@@ -105,9 +108,9 @@ class _TokenLogProbs(th.autograd.Function):
             grad = grad if slope is None else grad.mul_(slope)
             grad = (grad if ctx.layer.scale == 1.0 else grad.mul_(ctx.layer.scale)).to(hidden.dtype)
             if hidden_grad is not None:
-                th.mm(grad, weight, out=hidden_grad[part])
+                hidden_grad[part] = product(grad, transposed)
             if weight_grad is not None:
-                weight_grad.addmm_(grad.T, hidden[part])
+                weight_grad += product(grad.T.contiguous(), hidden[part].T.contiguous())
             if bias_grad is not None:
                 bias_grad += grad.sum(dim=0)
         return hidden_grad, weight_grad, bias_grad, None, None
