@@ -1,0 +1,106 @@
+"""Writes the measured tables into README.md: ``python -m benchmarks.readme``.
+
+Every number comes from a file under ``benchmarks/results``; a test fails while the README says anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+NAMES = {"project": "this project", "textbook": "textbook SB3 policy", "generate": "`generate` + one update (bound)"}
+METRICS = {
+    "reward": "mean reward (sentiment, 0 to 1)",
+    "grammar": "well-formed completions",
+    "distinct_2": "distinct-2",
+    "kl": "KL to the pretrained model, nats an episode",
+    "length": "length in tokens",
+}
+
+
+def main() -> None:
+    """Rewrite the README's measured parts in place."""
+    readme = ROOT / "README.md"
+    readme.write_text(updated(readme.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def updated(text: str) -> str:
+    """The README's text with each measured part made anew from the results."""
+    for name, part in (("learning", learning_part()), ("throughput", throughput_part())):
+        halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)
+        if len(halves) != 4:
+            raise ValueError(f"expected one part {name!r} in README.md, found {len(halves) // 3}")
+        text = f"{halves[0]}{halves[1]}{part}\n{halves[2]}{halves[3]}"
+    return text
+
+
+def learning_part() -> str:
+    """The table of ``benchmarks/results/learning_reviews.json``."""
+    result = _read("learning_reviews.json")
+    runs = result["runs"]
+    prompts, seconds = runs[0]["after"]["n_prompts"], [run["seconds"] for run in runs]
+    lines = [
+        f"{prompts} held-out prompts, {len(runs)} seeds; a whole run, evaluations included, took "
+        f"{min(seconds):.0f} to {max(seconds):.0f} s on {_machine(result)}:",
+        "",
+        "| | before | after: mean over seeds (least to greatest) |",
+        "|---|---|---|",
+    ]
+    for key, label in METRICS.items():
+        row = result["summary"][key]
+        lines.append(f"| {label} | {row['before']:.2f} | {row['after']:.2f} ({row['min']:.2f} to {row['max']:.2f}) |")
+    return "\n".join(lines)
+
+
+def throughput_part() -> str:
+    """The tables of the files ``throughput_tiny.json``, ``throughput_tiny_long.json`` and ``stepping.json``."""
+    parts = [_throughput_tables(_read(name)) for name in ("throughput_tiny.json", "throughput_tiny_long.json")]
+    stepping = _read("stepping.json")
+    speed = stepping["tokens_per_second"]["median"]
+    alone = f"The vector environment alone, {stepping['settings']['n_envs']} environments: {speed:,.0f} tokens/s."
+    return "\n\n".join([*parts, alone])
+
+
+def _throughput_tables(result: dict[str, Any]) -> str:
+    settings, lengths = result["settings"], list(dict.fromkeys(row["length"] for row in result["summary"]))
+    lines = [
+        f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
+        f"KL on, median of {settings['rounds']} rounds on {_machine(result)}; prompt + new tokens:",
+        "",
+        "| | | rollout | update | end to end | peak memory |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["summary"]:
+        speeds = " | ".join(f"{row[metric]['median']:,.0f}" for metric in ("rollout", "update", "end_to_end"))
+        memory = row["peak_memory"]["median"] / 2**30
+        lines.append(f"| {row['length']} | {NAMES[row['system']]} | {speeds} | {memory:.2f} GiB |")
+    lines += [
+        "",
+        "| ratio, median (least to greatest) | " + " | ".join(lengths) + " |",
+        "|---|" + "---|" * len(lengths),
+    ]
+    for name in dict.fromkeys(row["name"] for row in result["ratios"]):
+        cells = {row["length"]: row for row in result["ratios"] if row["name"] == name}
+        lines.append(f"| {name} | " + " | ".join(_ratio(cells.get(length)) for length in lengths) + " |")
+    return "\n".join(lines)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def _machine(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    return f"a shared {machine['cores']}-core {machine['cpu']} machine"
+
+
+def _ratio(row: dict[str, Any] | None) -> str:
+    return "" if row is None else f"{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f})"
+
+
+if __name__ == "__main__":
+    main()
