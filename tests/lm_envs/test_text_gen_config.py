@@ -36,7 +36,7 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"dataset": None, "task": ["reviews"]}, UnknownNameError, "unknown task .* For prompts of your own"),
     ({"dataset": None, "split": "tran"}, UnknownNameError, "unknown split .*'tran'. Did you mean 'train'"),
     ({"on_long_prompt": "cut"}, UnknownNameError, "unknown on_long_prompt 'cut'. .*Known: raise, truncate"),
-    ({"render_mode": "rgb_array"}, UnknownNameError, "unknown render_mode 'rgb_array'"),
+    ({"render_mode": "svg"}, UnknownNameError, "unknown render_mode 'svg'"),
     ({"stop": ""}, ConfigurationError, "stop must be a string or a list of strings"),
     ({"dataset": []}, DataError, "prompt"),
     ({"dataset": [{"prompt": "a", "completions": "b"}]}, DataError, "a column named 'completions'"),
