@@ -55,6 +55,7 @@ class LanguageModel(nn.Module):
         self._compute: dict[str, nn.Parameter] = {}
         self._make_trainable(name, trained, device)
         self._own = tuple(self._find_own_parameters())
+        self._changes = 0
         self._version = -1
         self._layer = _output_layer(self.lm, name)
         self._check_against_plain_forward(source, name)
@@ -114,8 +115,12 @@ class LanguageModel(nn.Module):
         return super().train(False)
 
     def version(self) -> int:
-        """A number that changes whenever a trained weight is written in place."""
-        return sum(parameter._version for _, parameter in self._own)
+        """A number that changes whenever a trained weight is written in place, or :meth:`mark_changed` is called."""
+        return self._changes + sum(parameter._version for _, parameter in self._own)
+
+    def mark_changed(self) -> None:
+        """Say that weights were written in a way that leaves no trace, as fused optimizers do."""
+        self._changes += 1
 
     def refresh(self) -> None:
         """Copy changed float32 weights into their bfloat16 twins."""

@@ -12,6 +12,12 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
+THROUGHPUT = (
+    "throughput_tiny.json",
+    "throughput_tiny_long.json",
+    "throughput_smollm2_cpu.json",
+    "throughput_smollm2_cpu_bfloat16.json",
+)
 NAMES = {"project": "this project", "textbook": "textbook SB3 policy", "generate": "`generate` + one update (bound)"}
 METRICS = {
     "reward": "mean reward (sentiment, 0 to 1)",
@@ -57,8 +63,8 @@ def learning_part() -> str:
 
 
 def throughput_part() -> str:
-    """The tables of the files ``throughput_tiny.json``, ``throughput_tiny_long.json`` and ``stepping.json``."""
-    parts = [_throughput_tables(_read(name)) for name in ("throughput_tiny.json", "throughput_tiny_long.json")]
+    """The tables of the files in :data:`THROUGHPUT`, and the number in ``stepping.json``."""
+    parts = [_throughput_tables(_read(name)) for name in THROUGHPUT]
     stepping = _read("stepping.json")
     speed = stepping["tokens_per_second"]["median"]
     alone = f"The vector environment alone, {stepping['settings']['n_envs']} environments: {speed:,.0f} tokens/s."
@@ -69,7 +75,8 @@ def _throughput_tables(result: dict[str, Any]) -> str:
     settings, lengths = result["settings"], list(dict.fromkeys(row["length"] for row in result["summary"]))
     lines = [
         f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
-        f"KL on, median of {settings['rounds']} rounds on {_machine(result)}; prompt + new tokens:",
+        f"{settings['dtype']}, KL on, median of {settings['rounds']} rounds on {_machine(result)}; "
+        "prompt + new tokens:",
         "",
         "| | | rollout | update | end to end | peak memory |",
         "|---|---|---|---|---|---|",

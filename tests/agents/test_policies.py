@@ -183,6 +183,22 @@ def test_weights_written_without_a_trace_drop_the_cache_when_training_ends(lm_fo
     assert th.allclose(log_prob, expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_an_optimizer_step_drops_the_cache_though_fused_adam_leaves_no_trace(lm_folder, dtype):
+    policy = make_model(lm_folder, dtype=dtype).policy
+    obs, _ = policy.obs_to_tensor(make_venv(lm_folder, 3).reset())
+    before = policy(obs, deterministic=True)[2]
+    policy.evaluate_actions(obs, th.zeros(3))[1].sum().backward()
+    for group in policy.optimizer.param_groups:
+        group["lr"] = 0.1
+    policy.optimizer.step()
+    with th.no_grad():
+        after = policy(obs, deterministic=True)[2]
+        expected = policy.get_distribution(obs).distribution.logits.max(dim=1).values
+    assert not th.allclose(after, before, atol=1e-2)
+    assert th.allclose(after, expected, atol=1e-4 if dtype == "float32" else 0.2)
+
+
 def test_temperature_applies_in_rollouts_and_updates(lm_folder):
     cold, warm = (make_model(lm_folder, temperature=t) for t in (0.5, 1.0))
     collect(cold)
