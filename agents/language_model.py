@@ -155,8 +155,14 @@ class LanguageModel(nn.Module):
             ``(n_slots, hidden_size)`` in the compute dtype.
         """
         self.refresh()
-        for slots in cache.plan(input_ids, attention_mask):
-            output = self.body(input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots)
+        try:
+            for slots in cache.plan(input_ids, attention_mask):
+                output = self.body(
+                    input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots
+                )
+        except BaseException:  # interrupted: the plan counts tokens as cached whose keys were never written
+            cache.clear()
+            raise
         return output.last_hidden_state[0, : cache.n_slots]
 
     @th.no_grad()

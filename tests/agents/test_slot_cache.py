@@ -100,3 +100,19 @@ def test_clearing_forgets_the_prefixes(lm_folder, token_stream):
         cache.clear()
         cached_logits(model, cache, obs)
         assert cache.computed_tokens == 2 * once + 3
+
+
+def test_an_interrupted_pass_leaves_no_token_that_only_seems_cached(lm_folder, token_stream, monkeypatch):
+    model, stream = LanguageModel(lm_folder), token_stream(3)
+    cache = SlotCache(3, 24, th.device("cpu"))
+    obs = stream.tensors()
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with th.no_grad():
+        with monkeypatch.context() as patch:
+            patch.setattr(model.body, "forward", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                cached_logits(model, cache, obs)
+        assert th.allclose(cached_logits(model, cache, obs), plain_logits(lm_folder, obs), atol=TOLERANCE)
