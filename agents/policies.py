@@ -15,15 +15,16 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from agents.fast_linear import differentiable_twice
 from agents.heads import PolicyAdapter, ValueHead
 from agents.language_model import LanguageModel
 from agents.sequence_rollout_buffer import observation_tokens
 from agents.sequences import PackedSequences, pack_observations
-from agents.slot_cache import SlotCache
-from agents.token_log_probs import OutputLayer, best_tokens, sample_tokens, token_log_probs
+from agents.token_log_probs import best_tokens, sample_tokens, token_log_probs
 from agents.warn_once import warn_once
 from lm_envs.errors import CheckpointError, ConfigurationError, ModelError
+from lm_envs.inference.fast_linear import differentiable_twice
+from lm_envs.inference.output_layer import OutputLayer
+from lm_envs.inference.slot_cache import SlotCache
 
 TokenObs = Mapping[str, th.Tensor]
 

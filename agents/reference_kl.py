@@ -13,8 +13,9 @@ from agents.language_model import LanguageModel
 from agents.policies import LMActorCriticPolicy
 from agents.sequence_rollout_buffer import SequenceRolloutBuffer
 from agents.sequences import SequenceStore
-from agents.token_log_probs import OutputLayer, token_log_probs
+from agents.token_log_probs import token_log_probs
 from lm_envs.errors import ConfigurationError
+from lm_envs.inference.output_layer import OutputLayer
 
 
 class ReferenceKLCallback(BaseCallback):

@@ -9,40 +9,16 @@ Where all probabilities are small enough to keep, they are kept.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch as th
 
-from agents.fast_linear import linear, product
+from lm_envs.inference.fast_linear import product
+from lm_envs.inference.output_layer import OutputLayer
 
 CHUNK_ELEMENTS = {"cpu": 2**18, "cuda": 2**24}  # logits at once: what fits a core's cache, what fills a GPU
 MIN_CHUNK_ROWS = 128  # below this the matrix products lose their efficiency
 KEPT_ELEMENTS = 2**24  # probabilities kept for the backward pass: 64 MiB
-
-
-@dataclass(frozen=True)
-class OutputLayer:
-    """A language model's last linear layer and what its family does to the logits after it.
-
-    Attributes:
-        weight: ``(vocab_size, hidden_size)``.
-        bias: ``(vocab_size,)`` or None.
-        scale: Factor on the logits (Cohere, Granite), divided by the sampling temperature.
-        softcap: Bound on the unscaled logits, ``softcap * tanh(logits / softcap)`` (Gemma 2), or None.
-    """
-
-    weight: th.Tensor
-    bias: th.Tensor | None = None
-    scale: float = 1.0
-    softcap: float | None = None
-
-    def logits(self, hidden: th.Tensor) -> th.Tensor:
-        """Float32 logits ``(n, vocab_size)`` of hidden states ``(n, hidden_size)``."""
-        logits = linear(hidden, self.weight, self.bias).float()
-        if self.softcap is not None:
-            logits = (logits / self.softcap).tanh() * self.softcap
-        return logits if self.scale == 1.0 else logits * self.scale
 
 
 def token_log_probs(layer: OutputLayer, hidden: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:

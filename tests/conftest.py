@@ -1,4 +1,4 @@
-"""Shared fixtures: small random language models, so that no test downloads anything."""
+"""Shared fixtures: small random language models, so that no test downloads anything, and streams of tokens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
+import torch as th
 
-torch.set_num_threads(1)
+th.set_num_threads(1)
 
 VOCAB_SIZE = 64
 WORDS = ("the", "a", "is", "was", "good", "bad")
@@ -64,12 +65,12 @@ def _random_lm(family: str, seed: int = 0) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.for_model(family, **_CONFIGS[family])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with th.random.fork_rng(devices=[]):
+        th.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config).eval()
         for parameter in model.parameters():  # the usual 0.02 makes all tokens equally likely: tests would see nothing
             if parameter.dim() > 1:
-                torch.nn.init.normal_(parameter, std=0.2)
+                th.nn.init.normal_(parameter, std=0.2)
     return model
 
 
@@ -147,3 +148,57 @@ def random_lm_folder(tmp_path_factory: pytest.TempPathFactory, small_tokenizer: 
 def lm_folder(random_lm_folder: Callable[..., str]) -> str:
     """One saved Llama with the small tokenizer (shared, not to be changed)."""
     return random_lm_folder("llama")
+
+
+MAX_TOKENS = 24
+
+
+class TokenStream:
+    """Random episodes of ragged length in several rows; rows restart at different times."""
+
+    def __init__(self, n_envs: int, seed: int = 0, vocab_size: int = 64, max_tokens: int = MAX_TOKENS) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.vocab_size = vocab_size
+        self.ids = np.zeros((n_envs, max_tokens), dtype=np.int32)
+        self.lengths = np.zeros(n_envs, dtype=np.int64)
+        self.starts = np.ones(n_envs, dtype=bool)
+        for i in range(n_envs):
+            self.restart(i)
+
+    def restart(self, i: int) -> None:
+        self.lengths[i] = self.rng.integers(1, 9)
+        self.ids[i] = 0
+        self.ids[i, : self.lengths[i]] = self.rng.integers(2, self.vocab_size, self.lengths[i])
+        self.starts[i] = True
+
+    @property
+    def mask(self) -> np.ndarray:
+        return (np.arange(self.ids.shape[1]) < self.lengths[:, None]).astype(np.int8)
+
+    def obs(self) -> dict[str, np.ndarray]:
+        return {"input_ids": self.ids.copy(), "attention_mask": self.mask}
+
+    def tensors(self) -> dict[str, th.Tensor]:
+        return {key: th.as_tensor(value) for key, value in self.obs().items()}
+
+    def append(self, tokens: np.ndarray, n_tokens: int = 1) -> None:
+        """Append an action to every row; a full row, or one in ten at random, starts anew."""
+        self.starts[:] = False
+        for i, token in enumerate(tokens):
+            if self.lengths[i] + n_tokens >= self.ids.shape[1] or self.rng.random() < 0.1:
+                self.restart(i)
+            else:
+                new = self.rng.integers(2, self.vocab_size, n_tokens)
+                new[0] = token
+                self.ids[i, self.lengths[i] : self.lengths[i] + n_tokens] = new
+                self.lengths[i] += n_tokens
+
+    def random_steps(self, n_steps: int) -> Iterator[dict[str, th.Tensor]]:
+        for _ in range(n_steps):
+            yield self.tensors()
+            self.append(self.rng.integers(2, self.vocab_size, len(self.ids)))
+
+
+@pytest.fixture
+def token_stream() -> type[TokenStream]:
+    return TokenStream

@@ -7,9 +7,9 @@ import torch as th
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, MistralConfig
 
 from agents.language_model import LanguageModel
-from agents.slot_cache import SlotCache
 from lm_envs import load_language_model
 from lm_envs.errors import ConfigurationError, ModelError
+from lm_envs.inference.slot_cache import SlotCache
 
 
 def test_packed_pass_equals_the_plain_one(random_lm_folder, family):

@@ -6,7 +6,8 @@ import pytest
 import torch as th
 
 from agents import token_log_probs as module
-from agents.token_log_probs import OutputLayer, best_tokens, sample_tokens, token_log_probs
+from agents.token_log_probs import best_tokens, sample_tokens, token_log_probs
+from lm_envs.inference.output_layer import OutputLayer
 
 
 def plain(layer, hidden, actions):

@@ -4,9 +4,10 @@ A rollout step mixes rows that only append one token with rows whose whole promp
 travel through the model as one flat sequence of shape ``(1, n_tokens)``, so every linear layer runs once; only
 attention has to know which token belongs to which slot. transformers lets a model's attention be replaced by name
 (`attention interface <https://huggingface.co/docs/transformers/attention_interface>`_); this module registers
-``"lm_envs_slots"``, which writes the new keys and values into a :class:`~agents.slot_cache.SlotCache` and attends to
-them there. Without a cache (updates, teacher forcing) it is plain causal attention over right-padded rows, which
-need no mask: padding only ever comes after the tokens that count.
+``"lm_envs_slots"``, which writes the new keys and values into a
+:class:`~lm_envs.inference.slot_cache.SlotCache` and attends to them there. Without a cache (updates, teacher forcing)
+it is plain causal attention over right-padded rows, which need no mask: padding only ever comes after the tokens
+that count.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 if TYPE_CHECKING:
-    from agents.slot_cache import Prefill, SlotPass
+    from lm_envs.inference.slot_cache import Prefill, SlotPass
 
 SLOT_ATTENTION = "lm_envs_slots"
 

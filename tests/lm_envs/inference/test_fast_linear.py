@@ -7,8 +7,8 @@ import torch as th
 from torch import nn
 from torch.nn import functional
 
-from agents import fast_linear
-from agents.fast_linear import FastLinear, differentiable_twice, linear, product, speed_up
+from lm_envs.inference import fast_linear
+from lm_envs.inference.fast_linear import FastLinear, differentiable_twice, linear, product, speed_up
 
 SHAPES = [((40, 64), 384), ((2, 70, 128), 96), ((3, 8), 5)]
 

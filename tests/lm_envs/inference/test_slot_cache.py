@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch as th
 
-from agents.language_model import LanguageModel
-from agents.slot_cache import SlotCache
 from lm_envs import load_language_model
+from lm_envs.inference.cached_model import CachedLanguageModel
+from lm_envs.inference.slot_cache import SlotCache
 
 TOLERANCE = 1e-4
 
@@ -33,7 +33,7 @@ def folder(random_lm_folder, family):
 
 
 def test_cached_steps_equal_plain_passes_over_ragged_episodes(folder, token_stream):
-    model, stream = LanguageModel(folder), token_stream(5)
+    model, stream = CachedLanguageModel(folder), token_stream(5)
     cache = SlotCache(5, 24, th.device("cpu"))
     restarts = 0
     with th.no_grad():
@@ -44,7 +44,7 @@ def test_cached_steps_equal_plain_passes_over_ragged_episodes(folder, token_stre
 
 
 def test_several_new_tokens_at_once_are_prefilled_behind_the_known_prefix(folder, token_stream):
-    model, stream = LanguageModel(folder), token_stream(4, seed=3)
+    model, stream = CachedLanguageModel(folder), token_stream(4, seed=3)
     cache = SlotCache(4, 24, th.device("cpu"))
     with th.no_grad():
         for _ in range(15):
@@ -54,7 +54,7 @@ def test_several_new_tokens_at_once_are_prefilled_behind_the_known_prefix(folder
 
 
 def test_a_changed_past_is_computed_again(folder, token_stream):
-    model, stream = LanguageModel(folder), token_stream(3, seed=1)
+    model, stream = CachedLanguageModel(folder), token_stream(3, seed=1)
     cache = SlotCache(3, 24, th.device("cpu"))
     with th.no_grad():
         for obs in stream.random_steps(4):
@@ -65,7 +65,7 @@ def test_a_changed_past_is_computed_again(folder, token_stream):
 
 
 def test_each_token_is_computed_once(lm_folder, token_stream):
-    model, stream = LanguageModel(lm_folder), token_stream(6, seed=2)
+    model, stream = CachedLanguageModel(lm_folder), token_stream(6, seed=2)
     cache = SlotCache(6, 24, th.device("cpu"))
     expected = 0
     with th.no_grad():
@@ -78,7 +78,7 @@ def test_each_token_is_computed_once(lm_folder, token_stream):
 
 
 def test_a_prefill_that_is_too_long_for_one_pass_is_split(folder, token_stream):
-    model, stream = LanguageModel(folder), token_stream(7, seed=5)
+    model, stream = CachedLanguageModel(folder), token_stream(7, seed=5)
     cache = SlotCache(7, 24, th.device("cpu"), max_pass_tokens=10)
     obs = stream.tensors()
     assert len(cache.plan(obs["input_ids"], obs["attention_mask"])) > 1
@@ -89,7 +89,7 @@ def test_a_prefill_that_is_too_long_for_one_pass_is_split(folder, token_stream):
 
 
 def test_clearing_forgets_the_prefixes(lm_folder, token_stream):
-    model, stream = LanguageModel(lm_folder), token_stream(3)
+    model, stream = CachedLanguageModel(lm_folder), token_stream(3)
     cache = SlotCache(3, 24, th.device("cpu"))
     obs = stream.tensors()
     with th.no_grad():
@@ -103,7 +103,7 @@ def test_clearing_forgets_the_prefixes(lm_folder, token_stream):
 
 
 def test_an_interrupted_pass_leaves_no_token_that_only_seems_cached(lm_folder, token_stream, monkeypatch):
-    model, stream = LanguageModel(lm_folder), token_stream(3)
+    model, stream = CachedLanguageModel(lm_folder), token_stream(3)
     cache = SlotCache(3, 24, th.device("cpu"))
     obs = stream.tensors()
 
