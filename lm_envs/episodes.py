@@ -11,11 +11,12 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from lm_envs.errors import ConfigurationError, DataError, InvalidActionError
+from lm_envs.legal_actions import legal_actions
 from lm_envs.prompt_table import PromptTable, prompt_table
 from lm_envs.rendering import EpisodeView
 from lm_envs.stopping import STOP_REASONS, StopRule
 from lm_envs.text_gen_config import TextGenConfig
-from lm_envs.token_state import IntArray, TokenState
+from lm_envs.token_state import IntArray, Observation, TokenState
 from lm_envs.vocabulary import load_vocabulary
 
 FloatArray = npt.NDArray[np.float64]
@@ -62,7 +63,10 @@ class TextEpisodes:
         self.rewards.check_columns(self.dataset.columns)
         self.vocabulary = load_vocabulary(config.model, config.trust_remote_code)
         self._check_length()
-        self.stop_rule = StopRule(self.vocabulary, tuple(config.stop or ()), config.max_new_tokens)
+        self.stop_rule = StopRule(
+            self.vocabulary, tuple(config.stop or ()), config.max_new_tokens, config.min_new_tokens
+        )
+        self.legal_actions = legal_actions(self.vocabulary, config.min_new_tokens)
         self.state = TokenState(num_rows, config.max_prompt_tokens, config.max_new_tokens, self.vocabulary.pad_id)
         self.prompt_index = np.zeros(num_rows, dtype=np.int64)
         self._step_terms: dict[str, FloatArray] = {}  # sums over the running episodes
@@ -79,10 +83,13 @@ class TextEpisodes:
     def observation_space(self) -> spaces.Dict:
         """The observation space of one row."""
         shape = (self.config.max_tokens,)
-        return spaces.Dict(
-            input_ids=spaces.Box(0, self.vocabulary.size - 1, shape, np.int32),
-            attention_mask=spaces.Box(0, 1, shape, np.int8),
-        )
+        boxes: dict[str, spaces.Space[Any]] = {
+            "input_ids": spaces.Box(0, self.vocabulary.size - 1, shape, np.int32),
+            "attention_mask": spaces.Box(0, 1, shape, np.int8),
+        }
+        if self.legal_actions.restricts:
+            boxes["action_mask"] = spaces.Box(0, 1, (self.legal_actions.n_actions,), np.int8)
+        return spaces.Dict(boxes)
 
     @property
     def action_space(self) -> spaces.Discrete:
@@ -105,6 +112,28 @@ class TextEpisodes:
         if self._table is None:
             self._table = prompt_table(self.dataset.prompts, self.vocabulary)
         return self._table
+
+    def observation(self) -> Observation:
+        """What all rows see: fresh copies of the arrays, each with a leading axis of ``num_rows``."""
+        observation = self.state.observation()
+        if self.legal_actions.restricts:
+            observation["action_mask"] = self.action_masks().view(np.int8)
+        return observation
+
+    def row_observation(self, row: int) -> Observation:
+        """What one row sees: fresh copies of its arrays."""
+        observation = self.state.row_observation(row)
+        if self.legal_actions.restricts:
+            observation["action_mask"] = self.action_mask(row).view(np.int8)
+        return observation
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Which actions are legal in each row, a new array ``(num_rows, n_actions)`` bool."""
+        return self.legal_actions.mask(self.state, np.arange(self.num_rows))
+
+    def action_mask(self, row: int) -> npt.NDArray[np.bool_]:
+        """Which actions are legal in one row, a new array ``(n_actions,)`` bool."""
+        return self.legal_actions.mask(self.state, np.array([row]))[0]
 
     def checked_indices(self, values: Any, option: str) -> npt.NDArray[np.int64]:
         """Indices of prompts as an array.

@@ -23,17 +23,21 @@ class StopRule:
     tokens do is computed once over the vocabulary.
     """
 
-    def __init__(self, vocabulary: Vocabulary, strings: Sequence[str], max_new_tokens: int) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, strings: Sequence[str], max_new_tokens: int, min_new_tokens: int = 0
+    ) -> None:
         """Prepare the lookups.
 
         Args:
             vocabulary: The model's tokens.
             strings: Stop strings, each at least one character.
             max_new_tokens: The token budget of an episode.
+            min_new_tokens: An end-of-text token that follows fewer generated tokens ends nothing.
         """
         self.vocabulary = vocabulary
         self.strings = tuple(strings)
         self.max_new_tokens = max_new_tokens
+        self.min_new_tokens = min_new_tokens
         self._is_eos = np.zeros(vocabulary.size, dtype=bool)
         self._is_eos[list(vocabulary.eos_ids)] = True
         self._may_complete: npt.NDArray[np.bool_] | None = None
@@ -49,12 +53,14 @@ class StopRule:
             state: The rows, ``actions`` already appended.
             actions: The tokens just appended, ``(num_rows,)``.
         """
-        over_budget = state.new_lengths >= self.max_new_tokens
+        new_lengths = state.new_lengths
+        over_budget = new_lengths >= self.max_new_tokens
         codes = np.where(over_budget, BUDGET, RUNNING).astype(np.int8)
         if self._may_complete is not None:
             candidates = np.flatnonzero(self._may_complete[actions])
             codes[candidates[self._tail_stops(state, candidates)]] = STOP
-        codes[self._is_eos[actions]] = EOS
+        # new_lengths counts the end-of-text token itself
+        codes[self._is_eos[actions] & (new_lengths > self.min_new_tokens)] = EOS
         return codes
 
     def cut(self, text: str) -> str:

@@ -46,6 +46,9 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     |------------------|------------------|----------------------|-------------------------------------------|
     | `input_ids`      | `Box(L,)` int32  | 0 to vocab_size - 1  | prompt, completion so far, then padding   |
     | `attention_mask` | `Box(L,)` int8   | 0 or 1               | 1 for a token, 0 for padding              |
+    | `action_mask`    | `Box(V,)` int8   | 0 or 1               | 1 for a legal action, `V = vocab_size`    |
+
+    `action_mask` is there only where an action can be illegal, that is with `min_new_tokens` above 0.
 
     Padding is on the right, so an observation extends the one before it. Padded positions hold the
     tokenizer's padding token (else its end-of-text token, else 0). The observation after the last action
@@ -54,6 +57,11 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     ## Action Space
     `Discrete(vocab_size)`: the id of the next token. `vocab_size` is that of the model, which may exceed the
     tokenizer's number of tokens; the ids in between are legal and have no text.
+
+    `action_masks()` tells which actions are legal now, `(vocab_size,)` bool; it is the method that
+    `MaskablePPO` of `sb3_contrib` calls. With `min_new_tokens` the end-of-text tokens are illegal before
+    that many tokens. An illegal action raises nothing, as agents that explore at random take some: an
+    end-of-text token that comes too early is appended like any other token and does not end the episode.
 
     ## Rewards
     0 until the episode ends; then the value of `reward` for (prompt, completion). A reward with the attribute
@@ -70,7 +78,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     ## Episode End
     `terminated` is True, and `info["stop_reason"]` tells why, when the agent
 
-    - chooses an end-of-text token: `"eos"`;
+    - chooses an end-of-text token, after at least `min_new_tokens` tokens: `"eos"`;
     - completes a stop string: `"stop"`;
     - has used up its `max_new_tokens`: `"max_new_tokens"`.
 
@@ -102,6 +110,9 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
       registered name, or a mapping of these to weights; default: the task's. `columns` holds the data set's
       columns, and the tokens as `prompt_ids` and `completion_ids`.
     - `max_prompt_tokens` (int, 32), `max_new_tokens` (int, 32): room for the prompt, and the token budget.
+    - `min_new_tokens` (int, 0): before that many tokens the end-of-text tokens are illegal; at most
+      `max_new_tokens`. Stop strings end the episode all the same. Above 0 it adds `action_mask` to the
+      observation.
     - `stop` (str or list of str): strings that end the episode when they appear in the completion.
     - `split` (str, `"train"`): `"train"`, `"validation"` or `"test"`.
     - `on_long_prompt` (str, `"truncate"`): what to do with prompts longer than `max_prompt_tokens`:
@@ -143,6 +154,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
         reward: Any = None,
         max_prompt_tokens: int = 32,
         max_new_tokens: int = 32,
+        min_new_tokens: int = 0,
         stop: str | Sequence[str] | None = None,
         split: str = "train",
         on_long_prompt: str = "truncate",
@@ -160,6 +172,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             reward=reward,
             max_prompt_tokens=max_prompt_tokens,
             max_new_tokens=max_new_tokens,
+            min_new_tokens=min_new_tokens,
             stop=stop,
             split=split,
             on_long_prompt=on_long_prompt,
@@ -202,7 +215,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
         self._final_view = None
         if self.render_mode == "human":
             self._stream.start(self._episodes.view(0))
-        return self._episodes.state.row_observation(0), {}
+        return self._episodes.row_observation(0), {}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Append a token.
@@ -224,7 +237,11 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             self._final_view = EpisodeView.of_info(info)
         if self.render_mode == "human":
             self._stream.grow(self._final_view or self._episodes.view(0))
-        return self._episodes.state.row_observation(0), float(outcome.rewards[0]), terminated, False, info
+        return self._episodes.row_observation(0), float(outcome.rewards[0]), terminated, False, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """Which actions are legal now, a new array ``(vocab_size,)`` bool; the name is ``MaskablePPO``'s."""
+        return self._episodes.action_mask(0)
 
     def render(self) -> str | npt.NDArray[np.uint8] | None:
         """The episode as coloured text in the mode ``"ansi"``, as a picture in the mode ``"rgb_array"``.

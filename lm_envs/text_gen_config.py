@@ -39,6 +39,7 @@ class TextGenConfig:
     reward: Any = None
     max_prompt_tokens: int = 32
     max_new_tokens: int = 32
+    min_new_tokens: int = 0
     stop: str | Sequence[str] | None = None
     split: str = "train"
     on_long_prompt: str = "truncate"
@@ -52,6 +53,7 @@ class TextGenConfig:
         """Check what can be checked without reading anything."""
         for name in ("max_prompt_tokens", "max_new_tokens"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        object.__setattr__(self, "min_new_tokens", _min_new_tokens(self.min_new_tokens, self.max_new_tokens))
         object.__setattr__(self, "stop", stop_strings(self.stop))
         _check_choice("on_long_prompt", self.on_long_prompt, LONG_PROMPT_POLICIES)
         if self.render_mode is not None:
@@ -122,13 +124,28 @@ def positive_int(name: str, value: Any) -> int:
     Raises:
         ConfigurationError: It is something else; the message names ``name``.
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1 or isinstance(value, bool):
+    number = _int(value)
+    if number is None or number < 1:
         raise ConfigurationError(f"{name} must be an integer of at least 1, got {value!r}")
     return number
+
+
+def _min_new_tokens(value: Any, max_new_tokens: int) -> int:
+    number = _int(value)
+    if number is None or not 0 <= number <= max_new_tokens:
+        raise ConfigurationError(
+            f"min_new_tokens must be an integer from 0 to max_new_tokens={max_new_tokens}, got {value!r}: "
+            "an episode cannot be longer than its budget. Lower it, or raise max_new_tokens"
+        )
+    return number
+
+
+def _int(value: Any) -> int | None:
+    """``value`` as an int; None if it is no integer."""
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
 
 
 def checked_options(options: Mapping[str, Any] | None, known: Sequence[str]) -> Mapping[str, Any]:

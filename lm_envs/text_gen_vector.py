@@ -94,7 +94,7 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
             if seeds[row] is not None:
                 self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
         self._episodes.start(rows, self._draw(rows) if indices is None else indices[rows])
-        return self._episodes.state.observation(), {}
+        return self._episodes.observation(), {}
 
     def step(self, actions: Any) -> tuple[Observation, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
         """Append one token to every row; rows whose episode ends begin a new one.
@@ -118,13 +118,17 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         terminations[outcome.ended] = True
         infos: dict[str, Any] = {}
         for row, info in zip(outcome.ended, outcome.infos, strict=True):
-            final = {"final_obs": episodes.state.row_observation(row), "final_info": info}
+            final = {"final_obs": episodes.row_observation(row), "final_info": info}
             infos = self._add_info(infos, final, row)
             if self.render_mode == "human":
                 write_episode(EpisodeView.of_info(info))
         if outcome.ended.size:
             episodes.start(outcome.ended, self._draw(outcome.ended))
-        return episodes.state.observation(), outcome.rewards, terminations, np.zeros_like(terminations), infos
+        return episodes.observation(), outcome.rewards, terminations, np.zeros_like(terminations), infos
+
+    def action_masks(self) -> BoolArray:
+        """Which actions are legal now, a new array ``(num_envs, vocab_size)`` bool; see ``TextGenEnv``."""
+        return self._episodes.action_masks()
 
     def render(self) -> tuple[Any, ...] | None:
         """The running episodes as coloured texts in the mode ``"ansi"``, as pictures in the mode ``"rgb_array"``.

@@ -258,7 +258,7 @@ def test_twins_agree_for_50_steps(stand_in: str) -> None:
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 def test_copies_go_on_alike(stand_in: str, copied: Any) -> None:
-    env = make(stand_in, stop="xyz")
+    env = make(stand_in, stop="xyz", min_new_tokens=2)
     env.reset(seed=3)
     env.step(5)
     twin = copied(env)
@@ -281,6 +281,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"stop": ".", "render_mode": "ansi"},
     {"render_mode": "human", "max_new_tokens": 1},
     {"max_prompt_tokens": 2},
+    {"min_new_tokens": 3},
 ]
 
 
