@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
@@ -21,6 +21,8 @@ def make_lm_vec_env(
     seed: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     monitor_dir: str | None = None,
+    wrapper_class: Callable[..., VectorEnv] | None = None,
+    wrapper_kwargs: dict[str, Any] | None = None,
 ) -> VecMonitor:
     """Build a natively batched environment for Stable-Baselines3, the counterpart of SB3's ``make_vec_env``.
 
@@ -30,16 +32,21 @@ def make_lm_vec_env(
         seed: Seed of the first reset; environment i gets ``seed + i``.
         env_kwargs: Keyword arguments of the environment.
         monitor_dir: Where to write SB3's monitor file; None for nowhere.
+        wrapper_class: Called with the Gymnasium ``VectorEnv``, returns it wrapped; for several wrappers, a
+            function that applies one after the other.
+        wrapper_kwargs: Keyword arguments of ``wrapper_class``.
 
     Returns:
         The environment, monitored: ``info["episode"]`` holds return and length of episodes that ended.
 
     Raises:
-        ConfigurationError: If ``n_envs`` is below 1.
+        ConfigurationError: If ``n_envs`` is below 1, or ``wrapper_class`` returns no ``VectorEnv``.
     """
     if n_envs < 1:
         raise ConfigurationError(f"n_envs must be at least 1; got {n_envs}.")
     envs = gym.make_vec(env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **(env_kwargs or {}))
+    if wrapper_class is not None:
+        envs = wrapper_class(envs, **(wrapper_kwargs or {}))
     venv = GymnasiumVecEnv(envs)
     if seed is not None:
         venv.seed(seed)
@@ -53,10 +60,15 @@ class GymnasiumVecEnv(VecEnv):
         envs: A vector environment that resets in the same step in which an episode ends.
 
     Raises:
-        ConfigurationError: If ``envs`` resets in another way.
+        ConfigurationError: If ``envs`` is no vector environment, or resets in another way.
     """
 
     def __init__(self, envs: VectorEnv) -> None:
+        if not isinstance(envs, VectorEnv):
+            raise ConfigurationError(
+                f"expected a gymnasium.vector.VectorEnv, got {type(envs).__name__}. A wrapper has to be one for "
+                "vector environments, as in gymnasium.wrappers.vector, and to return the environment."
+            )
         mode = envs.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ConfigurationError(
@@ -99,26 +111,38 @@ class GymnasiumVecEnv(VecEnv):
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """The vector environment's attribute, once per index: all rows share it."""
-        owner = self.envs if hasattr(self.envs, attr_name) else self.envs.unwrapped
-        value = getattr(owner, attr_name)
+        """An attribute of the outermost wrapper that has it, once per index: all rows share it."""
+        value = getattr(self._owner(attr_name), attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of the vector environment, for all rows together."""
+        """Set an attribute of the outermost wrapper that has it, else of the environment, for all rows together."""
         if len(list(self._get_indices(indices))) != self.num_envs:
             raise ConfigurationError("the rows of a batched environment share their attributes; leave indices=None")
-        setattr(self.envs.unwrapped, attr_name, value)
+        setattr(self._owner(attr_name), attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Call a method of the vector environment once and give each row its part of the result."""
-        result = getattr(self.envs.unwrapped, method_name)(*args, **kwargs)
-        per_row = isinstance(result, Sequence | np.ndarray) and len(result) == self.num_envs
+        """Call a method of the outermost wrapper that has it, once, and give each row its part of the result."""
+        result = getattr(self._owner(method_name), method_name)(*args, **kwargs)
+        is_batch = isinstance(result, Sequence | np.ndarray) and not isinstance(result, str | bytes)
+        per_row = is_batch and len(result) == self.num_envs
         return [result[i] if per_row else result for i in self._get_indices(indices)]
 
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
-        """Whether each row is wrapped: rows of a batched environment have no wrappers of their own."""
-        return [False for _ in self._get_indices(indices)]
+    def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
+        """Whether the vector environment is inside of such a wrapper, once per index: all rows share it."""
+        is_wrapped = any(isinstance(layer, wrapper_class) for layer in self._layers()[:-1])
+        return [is_wrapped for _ in self._get_indices(indices)]
+
+    def _layers(self) -> list[VectorEnv]:
+        """The wrappers from the outermost on, then the environment."""
+        layers = [self.envs]
+        while isinstance(layers[-1], VectorWrapper):
+            layers.append(layers[-1].env)
+        return layers
+
+    def _owner(self, name: str) -> VectorEnv:
+        """The outermost layer that has the attribute ``name``; the environment if none has."""
+        return next((layer for layer in self._layers() if hasattr(layer, name)), self.envs.unwrapped)
 
 
 def _rows(infos: dict[str, Any], n: int) -> list[dict[str, Any]]:

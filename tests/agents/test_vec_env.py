@@ -95,6 +95,66 @@ def test_errors_pass_through(env_kwargs):
         venv.step(np.array([1, 64]))
 
 
+class Shouting(gym.vector.VectorWrapper):
+    """A wrapper with an attribute and methods of its own."""
+
+    def __init__(self, env, note="outer"):
+        super().__init__(env)
+        self.note = note
+
+    def action_masks(self):
+        return ~self.env.action_masks()
+
+    def shout(self):
+        return "abc"
+
+
+def test_wrapper_class(env_kwargs):
+    venv = make_lm_vec_env(
+        n_envs=3, env_kwargs=env_kwargs, wrapper_class=Shouting, wrapper_kwargs={"note": "mine"}, seed=0
+    )
+    assert venv.env_is_wrapped(Shouting) == [True] * 3 and venv.env_is_wrapped(Shouting, [1]) == [True]
+    assert venv.env_is_wrapped(gym.wrappers.vector.RecordEpisodeStatistics) == [False] * 3
+    assert venv.get_attr("note") == ["mine"] * 3
+    assert venv.env_method("shout") == ["abc"] * 3  # a text is no batch of letters
+    assert not np.stack(venv.env_method("action_masks")).any()
+    assert venv.reset()["input_ids"].shape == (3, 13)
+
+
+def test_attributes_are_found_through_all_wrappers(env_kwargs):
+    def wrap(envs):
+        return gym.wrappers.vector.RecordEpisodeStatistics(Shouting(envs))
+
+    venv = make_lm_vec_env(n_envs=2, env_kwargs=env_kwargs, wrapper_class=wrap)
+    assert venv.env_is_wrapped(Shouting) == [True, True]
+    assert venv.get_attr("note") == ["outer"] * 2 and venv.env_method("shout", indices=[0]) == ["abc"]
+    venv.set_attr("note", "changed")
+    shouting = venv.venv.envs.env
+    assert shouting.note == "changed" and not hasattr(shouting.unwrapped, "note")
+    assert venv.has_attr("single_action_space") and not venv.has_attr("nothing")
+    venv.set_attr("nothing", 1)
+    assert shouting.unwrapped.nothing == 1
+    with pytest.raises(AttributeError, match="no_such_method"):
+        venv.env_method("no_such_method")
+
+
+def test_a_wrapper_that_returns_something_else(env_kwargs):
+    with pytest.raises(ConfigurationError, match=r"expected a gymnasium\.vector\.VectorEnv, got NoneType"):
+        make_lm_vec_env(n_envs=2, env_kwargs=env_kwargs, wrapper_class=lambda envs: None)
+
+
+def test_masks_as_sb3_contrib_asks_for_them(env_kwargs):
+    masking = pytest.importorskip("sb3_contrib.common.maskable.utils")
+    venv = make_lm_vec_env(n_envs=3, env_kwargs={**env_kwargs, "min_new_tokens": 2}, seed=0)
+    assert masking.is_masking_supported(venv)
+    obs = venv.reset()
+    masks = masking.get_action_masks(venv)
+    assert masks.shape == (3, 64) and (~masks).sum() == 3 and not masks[:, 1].any()  # 1 is the end of text
+    assert (obs["action_mask"] == masks).all()
+    wrapped = make_lm_vec_env(n_envs=3, env_kwargs=env_kwargs, wrapper_class=Shouting)
+    assert masking.is_masking_supported(wrapped) and not masking.get_action_masks(wrapped).any()
+
+
 @pytest.mark.parametrize("n_envs", [0, -1])
 def test_number_of_environments(n_envs):
     with pytest.raises(ConfigurationError, match="n_envs must be at least 1"):
