@@ -18,6 +18,7 @@ from lm_envs.registration import ENV_IDS, register_envs
 if TYPE_CHECKING:
     from lm_envs import rewards as rewards
     from lm_envs import tasks as tasks
+    from lm_envs import wrappers as wrappers
     from lm_envs.models import load_language_model as load_language_model
     from lm_envs.models import load_tokenizer as load_tokenizer
 
@@ -29,9 +30,10 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "load_tokenizer": ("lm_envs.models", "load_tokenizer"),
     "rewards": ("lm_envs.rewards", None),
     "tasks": ("lm_envs.tasks", None),
+    "wrappers": ("lm_envs.wrappers", None),
 }
 
-__all__ = ["ENV_IDS", "__version__", "load_language_model", "load_tokenizer", "rewards", "tasks"]
+__all__ = ["ENV_IDS", "__version__", "load_language_model", "load_tokenizer", "rewards", "tasks", "wrappers"]
 
 register_envs()
 

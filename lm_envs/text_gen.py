@@ -15,6 +15,7 @@ from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
 from lm_envs.rendering_image import episode_image
 from lm_envs.text_gen_config import RENDER_FPS, RENDER_MODES, TextGenConfig, checked_options
 from lm_envs.token_state import Observation
+from lm_envs.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from lm_envs.tasks import Task
@@ -188,6 +189,11 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
         self.render_mode = render_mode
         self.observation_space = self._episodes.observation_space  # type: ignore[assignment]
         self.action_space = self._episodes.action_space
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens: the model's name, how many there are, which of them end a text."""
+        return self._episodes.vocabulary
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

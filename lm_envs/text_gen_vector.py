@@ -19,6 +19,7 @@ from lm_envs.rendering import EpisodeView, episode_text, write_episode
 from lm_envs.rendering_image import episode_image
 from lm_envs.text_gen_config import RENDER_FPS, RENDER_MODES, TextGenConfig, checked_options, positive_int
 from lm_envs.token_state import IntArray, Observation
+from lm_envs.vocabulary import Vocabulary
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
@@ -58,6 +59,11 @@ class TextGenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         self.single_action_space = self._episodes.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens: the model's name, how many there are, which of them end a text."""
+        return self._episodes.vocabulary
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]

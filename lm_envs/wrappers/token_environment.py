@@ -1,0 +1,91 @@
+"""What the wrappers need to know about the environment that they wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import spaces
+from gymnasium.vector import VectorEnv
+
+from lm_envs.errors import ConfigurationError
+from lm_envs.vocabulary import Vocabulary
+
+
+class TokenEnvironment:
+    """A token environment, single or vector, seen from outside.
+
+    Args:
+        env: Any Gymnasium environment.
+
+    Attributes:
+        observation_space: Of one row.
+        action_space: Of one row.
+        n_rows: Number of environments.
+        vocabulary: The environment's tokens.
+
+    Raises:
+        ConfigurationError: It is no token environment.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any] | VectorEnv[Any, Any, Any]) -> None:
+        self.env = env
+        if isinstance(env, VectorEnv):
+            self.observation_space, self.action_space = env.single_observation_space, env.single_action_space
+            self.n_rows = env.num_envs
+        else:
+            self.observation_space, self.action_space, self.n_rows = env.observation_space, env.action_space, 1
+        vocabulary = self._find_vocabulary() if self._has_tokens else None
+        if not isinstance(vocabulary, Vocabulary):
+            raise ConfigurationError(
+                f"expected a token environment, such as gym.make('TextGen-v0'), whose observations are a Dict with "
+                f"input_ids and attention_mask; got {env} with {self.observation_space}. "
+                "HiddenStateObservation replaces these keys: apply it last"
+            )
+        self.vocabulary = vocabulary
+
+    @property
+    def capacity(self) -> int:
+        """Length of an observation in tokens."""
+        return int(self.keys["input_ids"].shape[0])  # type: ignore[index]
+
+    @property
+    def has_action_mask(self) -> bool:
+        """Whether some actions can be illegal."""
+        return "action_mask" in self.keys
+
+    @property
+    def keys(self) -> dict[str, spaces.Space[Any]]:
+        """The spaces of a row's observation."""
+        assert isinstance(self.observation_space, spaces.Dict)  # the constructor refuses others
+        return dict(self.observation_space.spaces)
+
+    def layers(self) -> Iterator[Any]:
+        """The environment and what it wraps, from outside to inside."""
+        layer: Any = self.env
+        while layer is not layer.unwrapped:
+            yield layer
+            layer = layer.env
+        yield layer
+
+    def check_actions_are_tokens(self) -> None:
+        """Raise a ConfigurationError unless an action is a token id."""
+        if self.action_space != spaces.Discrete(self.vocabulary.size):
+            raise ConfigurationError(
+                f"expected actions that are token ids, Discrete({self.vocabulary.size}); got {self.action_space}. "
+                "Is the environment wrapped in CandidateActions already?"
+            )
+
+    @property
+    def _has_tokens(self) -> bool:
+        space = self.observation_space
+        return isinstance(space, spaces.Dict) and {"input_ids", "attention_mask"} <= set(space.spaces)
+
+    def _find_vocabulary(self) -> Any:
+        owner: Any = self.env.unwrapped
+        if hasattr(owner, "vocabulary"):
+            return owner.vocabulary
+        if hasattr(owner, "get_attr"):  # SyncVectorEnv and AsyncVectorEnv
+            return owner.get_attr("vocabulary")[0]
+        return None
