@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agents.policies import LMActorCriticPolicy as LMActorCriticPolicy
+    from agents.q_policy import LMQPolicy as LMQPolicy
     from agents.reference_kl import ReferenceKLCallback as ReferenceKLCallback
+    from agents.sequence_replay_buffer import SequenceReplayBuffer as SequenceReplayBuffer
     from agents.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
     from agents.token_rewards import TokenRewardsCallback as TokenRewardsCallback
     from agents.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 _LAZY = {
     "GymnasiumVecEnv": "agents.vec_env",
     "LMActorCriticPolicy": "agents.policies",
+    "LMQPolicy": "agents.q_policy",
     "ReferenceKLCallback": "agents.reference_kl",
+    "SequenceReplayBuffer": "agents.sequence_replay_buffer",
     "SequenceRolloutBuffer": "agents.sequence_rollout_buffer",
     "TokenRewardsCallback": "agents.token_rewards",
     "make_lm_vec_env": "agents.vec_env",

@@ -6,8 +6,8 @@ rollout is therefore a pair (row, position): the prefix of ``row`` that ends at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch as th
@@ -23,30 +23,31 @@ class PackedSequences:
     Attributes:
         input_ids: ``(n_rows, n_tokens)`` integer tokens, right-padded, rows in descending order of length.
         lengths: ``(n_rows,)`` int64 on the CPU.
-        rows: ``(n,)`` int64, row of each transition; ascending.
+        rows: ``(n,)`` int64, row of each transition.
         positions: ``(n,)`` int64, position of the last token of each transition's observation.
+        columns: What else the observations hold, by its key in the observation: ``(n, ...)`` each.
+        vocab_size: Number of tokens of the environment that they come from, where it is known.
+        observer: Called with the network's output for the transitions; returns what takes its place.
     """
 
     input_ids: th.Tensor
     lengths: np.ndarray
     rows: th.Tensor
     positions: th.Tensor
+    columns: dict[str, th.Tensor] = field(default_factory=dict)
+    vocab_size: int | None = None
+    observer: Callable[[th.Tensor], th.Tensor] | None = None
+    _hidden: dict[tuple[int, bool], list[th.Tensor]] | None = None
 
     def __len__(self) -> int:
         """Number of transitions."""
         return self.rows.shape[0]
 
-    def buckets(self) -> Iterator[tuple[th.Tensor, th.Tensor]]:
-        """Split rows by length where that saves padding.
-
-        Yields:
-            ``input_ids`` of some rows ``(n_rows, n_tokens)``, and the flat indices ``(n,)`` into
-            ``n_rows * n_tokens`` of their transitions. Concatenated, the transitions are in order.
-        """
-        for start, stop in _length_buckets(self.lengths):
-            width = int(self.lengths[start])
-            chosen = (self.rows >= start) & (self.rows < stop)
-            yield self.input_ids[start:stop, :width], ((self.rows - start) * width + self.positions)[chosen]
+    def at(self, rows: th.Tensor, positions: th.Tensor, columns: dict[str, th.Tensor]) -> PackedSequences:
+        """Other transitions in the same sequences. From now on each model computes the sequences once for both."""
+        if self._hidden is None:
+            self._hidden = {}
+        return replace(self, rows=rows, positions=positions, columns=columns, observer=None)
 
     def transition_hidden(self, model: Callable[[th.Tensor], th.Tensor]) -> th.Tensor:
         """Hidden states ``(n, hidden_size)`` after each transition's observation, differentiable.
@@ -54,8 +55,32 @@ class PackedSequences:
         Args:
             model: Maps tokens ``(n_rows, n_tokens)`` to hidden states ``(n_rows, n_tokens, hidden_size)``.
         """
-        parts = [model(ids).flatten(0, 1)[indices] for ids, indices in self.buckets()]
-        return parts[0] if len(parts) == 1 else th.cat(parts)
+        buckets = _length_buckets(self.lengths)
+        widths = [int(self.lengths[start]) for start, _ in buckets]
+        hidden = self._computed(model, buckets, widths)
+        if len(buckets) == 1:
+            return hidden[0][self.rows * widths[0] + self.positions]
+        starts = self.rows.new_tensor([start for start, _ in buckets])
+        areas = [(stop - start) * width for (start, stop), width in zip(buckets, widths, strict=True)]
+        offsets = self.rows.new_tensor(np.cumsum([0, *areas[:-1]]))
+        bucket = th.searchsorted(starts, self.rows, right=True) - 1
+        within = (self.rows - starts[bucket]) * self.rows.new_tensor(widths)[bucket] + self.positions
+        return th.cat(hidden)[offsets[bucket] + within]
+
+    def _computed(
+        self, model: Callable[[th.Tensor], th.Tensor], buckets: list[tuple[int, int]], widths: list[int]
+    ) -> list[th.Tensor]:
+        """Hidden states of all positions, ``(n_rows * width, hidden_size)`` for each bucket of rows."""
+        key = (id(model), th.is_grad_enabled())
+        if self._hidden is not None and key in self._hidden:
+            return self._hidden[key]
+        hidden = [
+            model(self.input_ids[start:stop, :width]).flatten(0, 1)
+            for (start, stop), width in zip(buckets, widths, strict=True)
+        ]
+        if self._hidden is not None:
+            self._hidden[key] = hidden
+        return hidden
 
 
 def _length_buckets(lengths: np.ndarray) -> list[tuple[int, int]]:
@@ -86,7 +111,8 @@ def pack_observations(obs: Mapping[str, th.Tensor]) -> tuple[PackedSequences, th
     """
     lengths, order = obs["attention_mask"].sum(dim=1).sort(descending=True, stable=True)
     rows = th.arange(len(order), device=order.device)
-    packed = PackedSequences(obs["input_ids"][order], lengths.cpu().numpy(), rows, lengths - 1)
+    columns = {key: obs[key][order] for key in obs.keys() - {"input_ids", "attention_mask"}}
+    packed = PackedSequences(obs["input_ids"][order], lengths.cpu().numpy(), rows, lengths - 1, columns)
     return packed, order.argsort()
 
 

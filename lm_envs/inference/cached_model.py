@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import torch as th
 from torch import nn
@@ -12,7 +12,7 @@ from lm_envs.errors import ConfigurationError, ModelError
 from lm_envs.inference.fast_linear import speed_up
 from lm_envs.inference.output_layer import OutputLayer, find_output_layer
 from lm_envs.inference.slot_attention import SLOT_ATTENTION
-from lm_envs.inference.slot_cache import SlotCache
+from lm_envs.inference.slot_cache import SlotCache, SlotPass
 from lm_envs.models import load_language_model
 
 DTYPES = {"float32": th.float32, "bfloat16": th.bfloat16}
@@ -100,16 +100,33 @@ class CachedLanguageModel(nn.Module):
         Returns:
             ``(n_slots, hidden_size)`` in the compute dtype.
         """
+        *_, (_, hidden) = self.new_hidden(cache, input_ids, attention_mask)
+        return hidden[: cache.n_slots]
+
+    def new_hidden(
+        self, cache: SlotCache, input_ids: th.Tensor, attention_mask: th.Tensor
+    ) -> Iterator[tuple[SlotPass, th.Tensor]]:
+        """Hidden states of the tokens that the cache has not seen, and of each slot's last token, pass by pass.
+
+        Args:
+            cache: See :meth:`last_hidden`, as for the other arguments.
+            input_ids: ``(n_slots, capacity)``.
+            attention_mask: ``(n_slots, capacity)``.
+
+        Yields:
+            A pass and its hidden states ``(n_tokens, hidden_size)``: those of the slots' last tokens, in the last
+            pass, and behind them those of the prefilled block. All passes must be run.
+        """
         self.refresh()
         try:
             for slots in cache.plan(input_ids, attention_mask):
                 output = self.body(
                     input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots
                 )
+                yield slots, output.last_hidden_state[0]
         except BaseException:  # interrupted: the plan counts tokens as cached whose keys were never written
             cache.clear()
             raise
-        return output.last_hidden_state[0, : cache.n_slots]
 
     @th.no_grad()
     def _check_against_plain_forward(self, source: nn.Module, name: str) -> None:

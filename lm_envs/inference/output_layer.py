@@ -29,7 +29,10 @@ class OutputLayer:
 
     def logits(self, hidden: th.Tensor) -> th.Tensor:
         """Float32 logits ``(n, vocab_size)`` of hidden states ``(n, hidden_size)``."""
-        logits = linear(hidden, self.weight, self.bias).float()
+        return self.finish(linear(hidden, self.weight, self.bias).float())
+
+    def finish(self, logits: th.Tensor) -> th.Tensor:
+        """What the model's family does to float32 logits of any shape."""
         if self.softcap is not None:
             logits = (logits / self.softcap).tanh() * self.softcap
         return logits if self.scale == 1.0 else logits * self.scale

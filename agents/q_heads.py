@@ -1,0 +1,89 @@
+"""From a hidden state to the values of actions: of all tokens, of candidate tokens, or of other choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch as th
+from torch import nn
+from torch.nn import functional
+
+from lm_envs.inference.output_layer import OutputLayer
+
+
+class HiddenAdapter(nn.Module):
+    """Residual change of the hidden state with one hidden layer; none at the start.
+
+    Args:
+        hidden_size: Width of the language model.
+        width: Width of the hidden layer.
+    """
+
+    def __init__(self, hidden_size: int, width: int = 256) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(hidden_size, width)
+        self.output = nn.Linear(width, hidden_size)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, hidden: th.Tensor) -> th.Tensor:
+        """Changed hidden states ``(n, hidden_size)``, in the dtype that came."""
+        normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        return hidden + self.output(functional.silu(self.hidden(normed))).to(hidden.dtype)
+
+
+class Scores(nn.Module):
+    """Numbers for a state from one hidden layer, all zero at the start: values of choices, quantiles of a value.
+
+    Args:
+        hidden_size: Width of the language model.
+        n_scores: How many.
+        width: Width of the hidden layer.
+    """
+
+    def __init__(self, hidden_size: int, n_scores: int, width: int = 256) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(hidden_size, width)
+        self.output = nn.Linear(width, n_scores)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, hidden: th.Tensor) -> th.Tensor:
+        """Scores ``(n, n_scores)`` float32 of hidden states ``(n, hidden_size)``."""
+        normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        return self.output(functional.silu(self.hidden(normed)))
+
+
+def candidate_logits(layer: OutputLayer, hidden: th.Tensor, candidate_ids: th.Tensor) -> th.Tensor:
+    """Logits of a few tokens: the rows of the output layer that belong to them, against the hidden state.
+
+    Args:
+        layer: The language model's output layer.
+        hidden: ``(n, hidden_size)``.
+        candidate_ids: ``(n, k)`` integer token ids.
+
+    Returns:
+        ``(n, k)`` float32.
+    """
+    ids = candidate_ids.long()
+    logits = th.einsum("nkh,nh->nk", functional.embedding(ids, layer.weight), hidden.to(layer.weight.dtype)).float()
+    if layer.bias is not None:
+        logits = logits + layer.bias.float()[ids]
+    return layer.finish(logits)
+
+
+def legal_log_softmax(logits: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+    """Log-probabilities ``(n, n_actions)`` normalised over the legal actions; illegal ones get finite numbers too.
+
+    An illegal action that exploration took anyway has a value that can be learned from.
+    """
+    return logits - legal(logits, columns).logsumexp(dim=1, keepdim=True)
+
+
+def legal(values: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+    """Values ``(n, [n_quantiles,] n_actions)`` with minus infinity at illegal actions."""
+    mask = columns.get("action_mask")
+    if mask is None:
+        return values
+    mask = mask.bool() if values.ndim == 2 else mask.bool()[:, None]
+    return values.masked_fill(~mask, float("-inf"))

@@ -1,0 +1,188 @@
+"""A language model as a Q-network: values of next tokens, of candidate tokens, or of other choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from torch import nn
+
+from agents.language_model import LanguageModel
+from agents.q_heads import HiddenAdapter, Scores, candidate_logits, legal, legal_log_softmax
+from agents.sequences import PackedSequences, pack_observations
+from agents.trained_weights import check_state_dict, trained_parameters
+from agents.warn_once import warn_once
+from lm_envs.errors import CheckpointError, ConfigurationError, ModelError
+
+TokenObs = Mapping[str, th.Tensor]
+
+
+class LMQNetwork(nn.Module):
+    """Action values from a language model's hidden states.
+
+    For tokens and candidate tokens ``Q(s, a) = V(s) + scale * log p(a | s)``, where ``p`` is the language model's
+    distribution over the legal actions, after a residual change of the hidden state, and V is a head. Both start at
+    zero, so at first Q is the pretrained model's log-probability times ``scale``, and greedy play is the model's
+    own. With ``dueling`` the mean over the legal actions takes the place of the normaliser
+    (`Wang et al. 2016 <https://arxiv.org/abs/1511.06581>`_). Other choices have values from a small head, zero at
+    first.
+
+    Args:
+        model: The language model. Two networks that train nothing in it share one instance, and its passes.
+        observation_space: That of a token environment.
+        action_space: ``Discrete``: the vocabulary, the candidates of ``CandidateActions``, or other choices.
+        scale: Value of a nat of log-probability, in units of the reward.
+        dueling: Whether to subtract the mean instead of the log-normaliser.
+        n_quantiles: Number of quantiles of the return to predict (QR-DQN); None for the mean alone.
+        is_target: Whether these are the values that targets are made of: illegal actions are minus infinity, gradients
+            are not wanted.
+
+    Raises:
+        ConfigurationError: For another kind of action space.
+        ModelError: If the model cannot read the environment's observations.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        scale: float = 0.1,
+        dueling: bool = False,
+        n_quantiles: int | None = None,
+        is_target: bool = False,
+    ) -> None:
+        super().__init__()
+        self.n_actions = _n_actions(action_space)
+        self.actions_are = _kind(model, observation_space, self.n_actions)
+        self.lm = model
+        self.scale = scale
+        self.dueling = dueling
+        self.n_quantiles = n_quantiles
+        self.is_target = is_target
+        n_values = n_quantiles or 1
+        self.value = Scores(model.hidden_size, n_values)
+        if self.actions_are == "choices":
+            self.choices = Scores(model.hidden_size, n_values * self.n_actions)
+        else:
+            self.adapter = HiddenAdapter(model.hidden_size)
+
+    def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
+        """What is trained, and nothing else: SB3 writes the online network's parameters over the target's."""
+        return iter(trained_parameters(self).values())
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Like SB3's networks; dropout stays off in either mode."""
+        self.train(mode)
+        self.lm.mark_changed()  # SB3's target update writes weights without a trace
+
+    def forward(self, obs: PackedSequences | TokenObs) -> th.Tensor:
+        """Values of all actions.
+
+        Args:
+            obs: Whole sequences from a :class:`~agents.SequenceReplayBuffer`, or a plain batch of observations.
+
+        Returns:
+            ``(n, n_actions)`` float32, with quantiles ``(n, n_quantiles, n_actions)``.
+
+        Raises:
+            CheckpointError: If the sequences come from a buffer of another environment.
+        """
+        if not isinstance(obs, PackedSequences):
+            warn_once(
+                "The replay buffer yields single observations, so every prefix is computed anew. "
+                "Pass replay_buffer_class=SequenceReplayBuffer to compute each sequence once."
+            )
+            packed, order = pack_observations(obs)
+            return self._values(packed)[order]
+        self._check_origin(obs)
+        values = self._values(obs)
+        return values if obs.observer is None else obs.observer(values)
+
+    def _values(self, packed: PackedSequences) -> th.Tensor:
+        return self.values(self.hidden(packed), packed.columns)
+
+    def hidden(self, packed: PackedSequences) -> th.Tensor:
+        """Hidden states ``(n, hidden_size)`` after each transition's observation."""
+        frozen = not self.lm.own_parameters()
+        with th.set_grad_enabled(th.is_grad_enabled() and not frozen):
+            return packed.transition_hidden(self.lm)
+
+    def values(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+        """Values of all actions, given hidden states.
+
+        Args:
+            hidden: ``(n, hidden_size)``.
+            columns: What the observations hold beside tokens, each ``(n, ...)``.
+
+        Returns:
+            ``(n, n_actions)`` float32, with quantiles ``(n, n_quantiles, n_actions)``.
+        """
+        values = self._scored(hidden, columns)
+        return legal(values, columns) if self.is_target else values
+
+    def _scored(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+        state_values = self.value(hidden)
+        if self.actions_are == "choices":
+            scores = self.choices(hidden).view(len(hidden), -1, self.n_actions)
+            values = state_values[:, :, None] + scores
+            return values if self.n_quantiles else values[:, 0]
+        advantages = self.scale * self._advantages(hidden, columns)
+        if self.n_quantiles is None:
+            return state_values + advantages
+        return state_values[:, :, None] + advantages[:, None]
+
+    def _advantages(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+        changed = self.adapter(hidden)
+        if self.actions_are == "candidates":
+            logits = candidate_logits(self.lm.output_layer, changed, columns["candidate_ids"])
+        else:
+            logits = self.lm.output_layer.logits(changed)
+        if not self.dueling:
+            return legal_log_softmax(logits, columns)
+        mask = columns.get("action_mask")
+        weights = th.ones_like(logits) if mask is None else mask.float()
+        return logits - (logits * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+
+    def _check_origin(self, packed: PackedSequences) -> None:
+        candidates = packed.columns.get("candidate_ids")
+        n_candidates = self.n_actions if candidates is None else candidates.shape[1]
+        if packed.vocab_size not in (None, self.lm.vocab_size) or n_candidates != self.n_actions:
+            raise CheckpointError(
+                f"the replay buffer holds episodes of another environment: {packed.vocab_size} tokens and "
+                f"{n_candidates} actions, where this policy has {self.lm.vocab_size} tokens and {self.n_actions} "
+                "actions. Load a buffer that was saved with the same environment and model."
+            )
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Trained weights only: frozen ones come back from the model's name."""
+        full = super().state_dict(*args, **kwargs)
+        prefix = kwargs.get("prefix", "")
+        return full if prefix else {name: full[name] for name in trained_parameters(self)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load trained weights; raises CheckpointError if they do not fit."""
+        check_state_dict(self, state_dict, strict, "Q-network")
+        return super().load_state_dict(state_dict, strict=False, assign=assign)
+
+
+def _n_actions(action_space: spaces.Space) -> int:
+    if not isinstance(action_space, spaces.Discrete):
+        raise ConfigurationError(f"expected a Discrete action space; got {action_space}.")
+    return int(action_space.n)
+
+
+def _kind(model: LanguageModel, observation_space: spaces.Space, n_actions: int) -> str:
+    """Whether actions are ``"tokens"``, ``"candidates"`` or ``"choices"``."""
+    assert isinstance(observation_space, spaces.Dict)
+    vocab_size = int(observation_space["input_ids"].high.max()) + 1  # type: ignore[attr-defined]
+    if vocab_size != model.vocab_size:
+        raise ModelError(
+            f"the policy's model has {model.vocab_size} tokens, the environment has {vocab_size}. Give the same model "
+            "to both: make_lm_vec_env(..., env_kwargs=dict(model=NAME)) and policy_kwargs=dict(model=NAME)."
+        )
+    if "candidate_ids" in observation_space.spaces:
+        return "candidates"
+    return "tokens" if n_actions == vocab_size else "choices"
