@@ -5,5 +5,6 @@ name in :mod:`lm_envs.wrappers.vector`. Importing this package imports neither t
 """
 
 from lm_envs.wrappers.candidate_actions import CandidateActions
+from lm_envs.wrappers.hidden_state_observation import HiddenStateObservation
 
-__all__ = ["CandidateActions"]
+__all__ = ["CandidateActions", "HiddenStateObservation"]

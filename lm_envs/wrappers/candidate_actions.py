@@ -6,13 +6,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv
 
 from lm_envs.wrappers import vector
 from lm_envs.wrappers.candidate_rows import CandidateRows, CandidateSettings
 from lm_envs.wrappers.row_observation import RowObservation
+from lm_envs.wrappers.rows import Batch, BoolArray
 from lm_envs.wrappers.token_environment import TokenEnvironment
 
 
@@ -116,14 +116,14 @@ class CandidateActions(RowObservation, RecordConstructorArgs):
         super().__init__(env, rows)
         self.action_space = rows.action_space
 
-    def action_masks(self) -> npt.NDArray[np.bool_]:
+    def action_masks(self) -> BoolArray:
         """Which slots hold a candidate of their own, ``(k,)`` bool."""
         return self._rows.action_masks()[0]
 
     def _inner_action(self, action: Any) -> np.int64:
         return np.int64(self._rows.tokens(action, ()))
 
-    def _observe(self, obs: dict[str, npt.NDArray[Any]], wanted: bool) -> dict[str, npt.NDArray[Any]]:
+    def _observe(self, obs: Batch, wanted: bool) -> Batch:
         candidates = self._rows.observe(obs, np.array([wanted]))
         self._rows.remember(candidates)
         return candidates

@@ -13,11 +13,10 @@ from gymnasium.error import ResetNeeded
 from lm_envs.errors import ConfigurationError, InvalidActionError
 from lm_envs.text_gen_config import positive_int
 from lm_envs.wrappers.candidate_space import CandidateSpace
+from lm_envs.wrappers.rows import Batch, BoolArray
 from lm_envs.wrappers.token_environment import TokenEnvironment
 
 SAMPLING = ("uniform", "lm")
-
-Batch = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class CandidateRows:
         if self._current is not None:  # a space leaves its candidates behind when it is copied
             self.remember(self._current)
 
-    def observe(self, obs: Batch, wanted: npt.NDArray[np.bool_]) -> Batch:
+    def observe(self, obs: Batch, wanted: BoolArray) -> Batch:
         """Add candidates to observations.
 
         Args:
@@ -132,7 +131,7 @@ class CandidateRows:
         chosen = self._checked(slots, shape)
         return self._current["candidate_ids"][np.arange(self.n_rows), chosen].reshape(shape)
 
-    def action_masks(self) -> npt.NDArray[np.bool_]:
+    def action_masks(self) -> BoolArray:
         """Which slots hold a candidate of their own, ``(n_rows, k)``.
 
         Raises:
@@ -184,7 +183,7 @@ class CandidateRows:
             filled["action_mask"] = np.ones(shape, dtype=np.int8)
         return filled
 
-    def _masks(self, obs: Batch) -> npt.NDArray[np.bool_]:
+    def _masks(self, obs: Batch) -> BoolArray:
         if self.marks_illegal:
             return obs["action_mask"].astype(np.bool_)
         return np.ones((self.n_rows, self.settings.k), dtype=np.bool_)

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.spaces import Discrete
 
+from lm_envs.wrappers.rows import BoolArray
+
 
 class CandidateSpace(Discrete[np.int64]):
     """``Discrete(k)`` whose ``sample()`` draws row 0's action from the language model, then row 1's, and so on.
@@ -22,7 +24,7 @@ class CandidateSpace(Discrete[np.int64]):
     _log_probs: npt.NDArray[np.float32] | None = None
     _row: int = 0
 
-    def follow(self, log_probs: npt.NDArray[np.float32], legal: npt.NDArray[np.bool_]) -> None:
+    def follow(self, log_probs: npt.NDArray[np.float32], legal: BoolArray) -> None:
         """Sample from these candidates until the next call, beginning with row 0.
 
         Args:

@@ -6,9 +6,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 
-from lm_envs.wrappers.rows import RowObserver, one_row, row_of
+from lm_envs.wrappers.rows import Batch, RowObserver, one_row, row_of
 
 
 class RowObservation(gym.Wrapper[Any, Any, Any, Any]):
@@ -37,5 +36,5 @@ class RowObservation(gym.Wrapper[Any, Any, Any, Any]):
     def _inner_action(self, action: Any) -> Any:
         return action
 
-    def _observe(self, obs: dict[str, npt.NDArray[Any]], wanted: bool) -> Any:
+    def _observe(self, obs: Batch, wanted: bool) -> Any:
         return self._rows.observe(obs, np.array([wanted]))

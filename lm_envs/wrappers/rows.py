@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 BoolArray = npt.NDArray[np.bool_]
+Batch = dict[str, npt.NDArray[Any]]  # an observation of all rows
 
 
 class RowObserver(Protocol):
@@ -18,11 +19,11 @@ class RowObserver(Protocol):
     def observation_space(self) -> gym.Space[Any]:
         """Of one row."""
 
-    def observe(self, obs: dict[str, npt.NDArray[Any]], wanted: BoolArray) -> Any:
+    def observe(self, obs: Batch, wanted: BoolArray) -> Any:
         """New observations of all rows; only those of ``wanted`` ``(n_rows,)`` need the language model."""
 
 
-def one_row(obs: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
+def one_row(obs: dict[str, Any]) -> Batch:
     """A single environment's observation as a batch of one."""
     return {name: np.asarray(value)[None] for name, value in obs.items()}
 

@@ -13,6 +13,14 @@ from lm_envs.errors import ConfigurationError
 from lm_envs.vocabulary import Vocabulary
 
 
+def layers(env: Any) -> Iterator[Any]:
+    """An environment and what it wraps, from outside to inside."""
+    while env is not env.unwrapped:
+        yield env
+        env = env.env
+    yield env
+
+
 class TokenEnvironment:
     """A token environment, single or vector, seen from outside.
 
@@ -60,14 +68,6 @@ class TokenEnvironment:
         """The spaces of a row's observation."""
         assert isinstance(self.observation_space, spaces.Dict)  # the constructor refuses others
         return dict(self.observation_space.spaces)
-
-    def layers(self) -> Iterator[Any]:
-        """The environment and what it wraps, from outside to inside."""
-        layer: Any = self.env
-        while layer is not layer.unwrapped:
-            yield layer
-            layer = layer.env
-        yield layer
 
     def check_actions_are_tokens(self) -> None:
         """Raise a ConfigurationError unless an action is a token id."""

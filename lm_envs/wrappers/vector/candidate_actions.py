@@ -10,7 +10,7 @@ from gymnasium.vector import VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from lm_envs.wrappers.candidate_rows import CandidateRows, CandidateSettings
-from lm_envs.wrappers.rows import BoolArray
+from lm_envs.wrappers.rows import Batch, BoolArray
 from lm_envs.wrappers.token_environment import TokenEnvironment
 from lm_envs.wrappers.vector.row_observations import RowObservations
 
@@ -56,14 +56,14 @@ class CandidateActions(RowObservations):
         self.single_action_space = rows.action_space
         self.action_space = batch_space(rows.action_space, env.num_envs)
 
-    def action_masks(self) -> npt.NDArray[np.bool_]:
+    def action_masks(self) -> BoolArray:
         """Which slots hold a candidate of their own, ``(num_envs, k)`` bool."""
         return self._rows.action_masks()
 
     def _inner_actions(self, actions: Any) -> npt.NDArray[np.int64]:
         return self._rows.tokens(actions, (self.num_envs,))
 
-    def _observe(self, obs: dict[str, npt.NDArray[Any]], wanted: BoolArray) -> dict[str, npt.NDArray[Any]]:
+    def _observe(self, obs: Batch, wanted: BoolArray) -> Batch:
         candidates = self._rows.observe(obs, wanted)
         self._rows.remember(candidates)
         return candidates

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from lm_envs.wrappers.rows import BoolArray, RowObserver, row_of
+from lm_envs.wrappers.rows import Batch, BoolArray, RowObserver, row_of
 
 
 class RowObservations(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -47,11 +47,11 @@ class RowObservations(VectorWrapper[Any, Any, Any, Any, Any]):
     def _inner_actions(self, actions: Any) -> Any:
         return actions
 
-    def _observe(self, obs: dict[str, npt.NDArray[Any]], wanted: BoolArray) -> Any:
+    def _observe(self, obs: Batch, wanted: BoolArray) -> Any:
         return self._rows.observe(obs, wanted)
 
     def _final_observations(
-        self, obs: dict[str, npt.NDArray[Any]], finals: npt.NDArray[np.object_], goes_on: BoolArray
+        self, obs: Batch, finals: npt.NDArray[np.object_], goes_on: BoolArray
     ) -> npt.NDArray[np.object_]:
         """The last observations of the episodes that ended; objects ``(num_envs,)``, None in the other rows."""
         ended = np.array([final is not None for final in finals])
