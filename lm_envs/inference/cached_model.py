@@ -51,6 +51,8 @@ class CachedLanguageModel(nn.Module):
         copied = () if own is None else own(source)
         shared = {id(p): nn.Parameter(p.data, False) for n, p in source.named_parameters() if n not in copied}
         self.lm = copy.deepcopy(source, shared)
+        # load_language_model remembers the instance only while somebody holds it; in a tuple it is no submodule
+        self._source = () if copied else (source,)
         self.lm.set_attn_implementation(SLOT_ATTENTION)
         speed_up(self.lm)
         self.body = self.lm.base_model
