@@ -12,21 +12,26 @@ from stable_baselines3.common.distributions import CategoricalDistribution, Dist
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import Schedule
-from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from agents.acting_caches import ActingCaches
+from agents.action_kinds import action_kind, number_of_actions
+from agents.action_logits import action_log_probs, action_logits, log_probs_of
 from agents.heads import PolicyAdapter, ValueHead
 from agents.language_model import LanguageModel
+from agents.policy_arguments import check_context, check_model_name, optimizer_arguments
+from agents.q_heads import Scores, legal
 from agents.sequence_rollout_buffer import observation_tokens
 from agents.sequences import PackedSequences, pack_observations
-from agents.token_log_probs import best_tokens, sample_tokens, token_log_probs
+from agents.token_log_probs import best_tokens, sample_tokens
+from agents.trained_weights import check_state_dict, trained_parameters
 from agents.warn_once import warn_once
-from lm_envs.errors import CheckpointError, ConfigurationError, ModelError
+from lm_envs.errors import ConfigurationError
 from lm_envs.inference.fast_linear import differentiable_twice
 from lm_envs.inference.output_layer import OutputLayer
-from lm_envs.inference.slot_cache import SlotCache
 
 TokenObs = Mapping[str, th.Tensor]
+LOWEST_LOGIT = -1e8  # probability exactly 0; minus infinity would make TRPO's divergence, and its gradient, no number
 
 
 class LMActorCriticPolicy(ActorCriticPolicy):
@@ -37,11 +42,14 @@ class LMActorCriticPolicy(ActorCriticPolicy):
     :class:`~agents.SequenceRolloutBuffer`. With SB3's own buffers it works too, and recomputes every prefix.
 
     The distribution over actions is the language model's own (`Ziegler et al. 2019
-    <https://arxiv.org/abs/1909.08593>`_), so training starts from the pretrained model's behaviour.
+    <https://arxiv.org/abs/1909.08593>`_), so training starts from the pretrained model's behaviour. The actions may
+    be all tokens; the candidates of :class:`lm_envs.wrappers.CandidateActions`, with the model's distribution over
+    them; or other choices, which get a small head, uniform at first. Actions that the observation's ``action_mask``
+    forbids have probability 0.
 
     Args:
         observation_space: That of a token environment.
-        action_space: ``Discrete(vocab_size)``.
+        action_space: ``Discrete``: the vocabulary, the candidates, or other choices.
         lr_schedule: Learning rate schedule, given by the algorithm.
         use_sde: Not supported; present because SB3 passes it.
         model: Alias, hub id or folder of a causal language model. Always a name, never the object: that is what keeps
@@ -77,10 +85,9 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        _check_arguments(use_sde, model, temperature, value)
+        check_model_name(model)
+        _check_arguments(use_sde, temperature, value)
         self._max_tokens = observation_tokens(observation_space)
-        if optimizer_kwargs is None and optimizer_class in (th.optim.Adam, th.optim.AdamW):
-            optimizer_kwargs = {"eps": 1e-5, "fused": True}
         super().__init__(
             observation_space,
             action_space,
@@ -88,7 +95,7 @@ class LMActorCriticPolicy(ActorCriticPolicy):
             ortho_init=False,
             features_extractor_class=FlattenExtractor,
             optimizer_class=optimizer_class,
-            optimizer_kwargs=optimizer_kwargs,
+            optimizer_kwargs=optimizer_arguments(optimizer_class, optimizer_kwargs),
         )
         self.model_name = model
         self.trainable = trainable
@@ -96,8 +103,7 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         self.temperature = temperature
         self.value = value
         self.value_gradient = value_gradient
-        self._caches: dict[tuple[str, str], SlotCache] = {}
-        self._cached_version: int | None = None
+        self._caches = ActingCaches()
         self._build_language_models(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -105,15 +111,19 @@ class LMActorCriticPolicy(ActorCriticPolicy):
 
     def _build_language_models(self, lr_schedule: Schedule) -> None:
         self.actor = LanguageModel(self.model_name, self.trainable, self.dtype_name)
-        _check_fit(self.actor, self.model_name, self.action_space, self._max_tokens)
-        self.adapter = PolicyAdapter(self.actor.hidden_size) if self.trainable == "heads" else None
+        n_actions = number_of_actions(self.action_space)
+        self.actions_are = action_kind(self.actor, self.observation_space, n_actions)
+        check_context(self.actor, self.model_name, self._max_tokens)
+        self.choices = Scores(self.actor.hidden_size, n_actions) if self.actions_are == "choices" else None
+        adapts = self.trainable == "heads" and self.choices is None
+        self.adapter = PolicyAdapter(self.actor.hidden_size) if adapts else None
         self.critic = (
             LanguageModel(self.model_name, self.trainable, self.dtype_name)
             if self.value == "separate" and self.trainable != "heads"
             else None
         )
         self.value_head = ValueHead(self.actor.hidden_size)
-        trained = [parameter for _, parameter in self._trained_parameters()]
+        trained = list(trained_parameters(self).values())
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
         self.optimizer.register_step_post_hook(lambda *_: self._mark_changed())
 
@@ -122,74 +132,51 @@ class LMActorCriticPolicy(ActorCriticPolicy):
             if model is not None:
                 model.mark_changed()
 
-    def _trained_parameters(self) -> list[tuple[str, nn.Parameter]]:
-        """Names and tensors of everything that is trained and saved."""
-        found: dict[str, nn.Parameter] = {}
-        for prefix, module in self.named_children():
-            own = module.own_parameters() if isinstance(module, LanguageModel) else module.named_parameters()
-            found.update((f"{prefix}.{name}", parameter) for name, parameter in own if parameter.requires_grad)
-        return list(found.items())
-
     # -- acting -----------------------------------------------------------------------------------------------------
 
     def forward(self, obs: TokenObs, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:  # type: ignore[override]
-        """Choose the next token of every environment; only tokens that are new since the last call are computed.
+        """Choose an action for every environment; only tokens that are new since the last call are computed.
 
         Args:
-            obs: ``input_ids`` and ``attention_mask``, each ``(n_envs, max_tokens)``.
-            deterministic: Whether to take the most probable token instead of sampling.
+            obs: ``input_ids`` and ``attention_mask``, each ``(n_envs, max_tokens)``, and what else there is.
+            deterministic: Whether to take the most probable action instead of sampling.
 
         Returns:
             Actions ``(n_envs,)`` int64, values ``(n_envs,)`` float32, log-probabilities ``(n_envs,)`` float32.
         """
         with th.no_grad():
-            hidden, critic_hidden = self._last_hidden(obs, "rollout")
-            actions, log_prob = self._choose(hidden, deterministic)
-            return actions, self.value_head(critic_hidden), log_prob
+            hidden = self._caches.last_hidden("rollout actor", self.actor, obs)
+            actions, log_prob = self._choose(hidden, obs, deterministic)
+            return actions, self._rollout_values(obs, hidden), log_prob
 
     def _predict(self, observation: TokenObs, deterministic: bool = False) -> th.Tensor:  # type: ignore[override]
         """Choose actions for ``predict()``, in slots of its own, so that a rollout under way keeps its slots."""
         with th.no_grad():
-            hidden, _ = self._last_hidden(observation, "predict", critic=False)
-            return self._choose(hidden, deterministic)[0]
+            hidden = self._caches.last_hidden("predict actor", self.actor, observation)
+            return self._choose(hidden, observation, deterministic)[0]
 
-    def _choose(self, hidden: th.Tensor, deterministic: bool) -> tuple[th.Tensor, th.Tensor]:
-        logits = self.output_layer.logits(self._adapted(hidden))
+    def _choose(self, hidden: th.Tensor, columns: TokenObs, deterministic: bool) -> tuple[th.Tensor, th.Tensor]:
+        logits = self._logits(hidden, columns)
         return best_tokens(logits) if deterministic else sample_tokens(logits)
+
+    def _rollout_values(self, obs: TokenObs, hidden: th.Tensor | None = None) -> th.Tensor:
+        """Values ``(n,)`` in the rollout's slots, given the actor's hidden states where they are known."""
+        if self.critic is not None:
+            hidden = self._caches.last_hidden("rollout critic", self.critic, obs)
+        elif hidden is None:
+            hidden = self._caches.last_hidden("rollout actor", self.actor, obs)
+        return self.value_head(hidden)
 
     def predict_values(self, obs: PackedSequences | TokenObs) -> th.Tensor:  # type: ignore[override]
         """Values ``(n,)`` float32 of observations; a batch of another size than the rollout's leaves slots alone."""
-        part = "actor" if self.critic is None else "critic"
+        model = self.actor if self.critic is None else self.critic
         if isinstance(obs, PackedSequences):
-            return self.value_head(obs.transition_hidden(getattr(self, part)))
-        cache = self._caches.get(("rollout", part))
-        if cache is not None and cache.n_slots == len(obs["input_ids"]) > 1 and not th.is_grad_enabled():
-            return self.value_head(self._last_hidden(obs, "rollout")[1])
+            return self.value_head(obs.transition_hidden(model))
+        n_rows = len(obs["input_ids"])
+        if n_rows > 1 and self._caches.holds("rollout actor", n_rows) and not th.is_grad_enabled():
+            return self._rollout_values(obs)
         packed, order = pack_observations(obs)
-        return self.value_head(packed.transition_hidden(getattr(self, part))[order])
-
-    def _last_hidden(self, obs: TokenObs, purpose: str, critic: bool = True) -> tuple[th.Tensor, th.Tensor]:
-        """Hidden states ``(n, hidden_size)`` of actor and critic after each observation's last token, cached."""
-        self._drop_stale_caches()
-        ids, mask = obs["input_ids"], obs["attention_mask"]
-        hidden = self.actor.last_hidden(self._cache(purpose, "actor", obs), ids, mask)
-        if self.critic is None or not critic:
-            return hidden, hidden
-        return hidden, self.critic.last_hidden(self._cache(purpose, "critic", obs), ids, mask)
-
-    def _cache(self, purpose: str, part: str, obs: TokenObs) -> SlotCache:
-        ids = obs["input_ids"]
-        cache = self._caches.get((purpose, part))
-        if cache is None or cache.n_slots != len(ids) or cache.device != ids.device:
-            cache = self._caches[purpose, part] = SlotCache(len(ids), ids.shape[1], ids.device)
-        return cache
-
-    def _drop_stale_caches(self) -> None:
-        version = self.actor.version() + (0 if self.critic is None else self.critic.version())
-        if version != self._cached_version:
-            for cache in self._caches.values():
-                cache.clear()
-            self._cached_version = version
+        return self.value_head(packed.transition_hidden(model)[order])
 
     def set_training_mode(self, mode: bool) -> None:
         """Expect changed weights from training, too: some algorithms write them without a trace (``param.data``)."""
@@ -206,7 +193,7 @@ class LMActorCriticPolicy(ActorCriticPolicy):
 
         Args:
             obs: Whole sequences from a :class:`~agents.SequenceRolloutBuffer`, or a plain batch of observations.
-            actions: ``(n,)`` int64 token ids.
+            actions: ``(n,)`` int64.
 
         Returns:
             Values, log-probabilities and entropies, each ``(n,)`` float32.
@@ -219,17 +206,30 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         actions = actions.long().flatten()
         if order is not None:
             hidden, critic_hidden = hidden[order], critic_hidden[order]
-        log_prob, entropy = token_log_probs(self.output_layer, self._adapted(hidden), actions)
+        log_prob, entropy = self._evaluate(hidden, actions, _columns(obs))
         return self.value_head(critic_hidden), log_prob, entropy
 
+    def _evaluate(self, hidden: th.Tensor, actions: th.Tensor, columns: TokenObs) -> tuple[th.Tensor, th.Tensor]:
+        if self.choices is not None:
+            return log_probs_of(self._logits(hidden, columns), actions)
+        return action_log_probs(self.output_layer, self._adapted(hidden), actions, columns)
+
     def get_distribution(self, obs: PackedSequences | TokenObs) -> Distribution:  # type: ignore[override]
-        """The distribution over next tokens, differentiable twice; ``n * vocab_size`` float32 numbers."""
+        """The distribution over actions, differentiable twice; ``n * n_actions`` float32 numbers."""
         packed, order = _as_packed(obs)
         with sdpa_kernel(SDPBackend.MATH), differentiable_twice():  # for TRPO; no fused attention kernel can
             hidden = packed.transition_hidden(self.actor)
             hidden = hidden if order is None else hidden[order]
-            logits = self.output_layer.logits(self._adapted(hidden))
-        return CategoricalDistribution(self.actor.vocab_size).proba_distribution(logits)
+            logits = self._logits(hidden, _columns(obs))
+        if "action_mask" in _columns(obs):
+            logits = logits.masked_fill(logits.isneginf(), LOWEST_LOGIT)
+        return CategoricalDistribution(logits.shape[1]).proba_distribution(logits)
+
+    def _logits(self, hidden: th.Tensor, columns: TokenObs) -> th.Tensor:
+        """Logits ``(n, n_actions)`` float32, minus infinity for illegal actions."""
+        if self.choices is not None:
+            return legal(self.choices(hidden) / self.temperature, columns)
+        return action_logits(self.output_layer, self._adapted(hidden), columns)
 
     @property
     def output_layer(self) -> OutputLayer:
@@ -244,9 +244,8 @@ class LMActorCriticPolicy(ActorCriticPolicy):
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Trained weights only: frozen ones come back from the model's name."""
-        names = dict(self._trained_parameters())
         full = super().state_dict(*args, **kwargs)
-        return {name: full[name] for name in names}
+        return {name: full[name] for name in trained_parameters(self)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load trained weights.
@@ -254,17 +253,8 @@ class LMActorCriticPolicy(ActorCriticPolicy):
         Raises:
             CheckpointError: If names or shapes differ from this policy's; nothing is loaded then.
         """
-        expected = dict(self._trained_parameters())
-        wrong = sorted(set(expected) ^ set(state_dict)) if strict else []
-        wrong += [
-            name for name in expected.keys() & state_dict.keys() if expected[name].shape != state_dict[name].shape
-        ]
-        if wrong:
-            raise CheckpointError(
-                f"the checkpoint does not fit this policy (model={self.model_name!r}, trainable={self.trainable!r}, "
-                f"value={self.value!r}): {len(wrong)} weights differ, for example {wrong[0]!r}. "
-                "Load it with the policy_kwargs that it was saved with."
-            )
+        description = f"model={self.model_name!r}, trainable={self.trainable!r}, value={self.value!r}"
+        check_state_dict(self, state_dict, strict, description)
         return super().load_state_dict(state_dict, strict=False, assign=assign)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
@@ -302,34 +292,17 @@ def _as_packed(obs: PackedSequences | TokenObs) -> tuple[PackedSequences, th.Ten
     return pack_observations(obs)
 
 
-def _check_arguments(use_sde: bool, model: Any, temperature: float, value: str) -> None:
+def _columns(obs: PackedSequences | TokenObs) -> TokenObs:
+    """What observations hold beside tokens, in the batch's order."""
+    return obs.columns if isinstance(obs, PackedSequences) else obs
+
+
+def _check_arguments(use_sde: bool, temperature: float, value: str) -> None:
     if use_sde:
         raise ConfigurationError("use_sde=True is for continuous actions; token actions are discrete. Leave it False.")
-    if not isinstance(model, str):
-        raise ConfigurationError(
-            f"policy_kwargs['model'] must be a name, a hub id or a folder; got {type(model).__name__}. An object would "
-            "be pickled into every checkpoint: save it with save_pretrained(folder) and pass the folder."
-        )
     if not temperature > 0:
         raise ConfigurationError(
             f"temperature must be above 0; got {temperature}. For greedy actions call predict(deterministic=True)."
         )
     if value not in ("shared", "separate"):
         raise ConfigurationError(f"value must be 'shared' or 'separate'; got {value!r}.")
-
-
-def _check_fit(actor: LanguageModel, name: str, action_space: spaces.Space, max_tokens: int) -> None:
-    if not isinstance(action_space, spaces.Discrete):
-        raise ConfigurationError(f"expected a Discrete action space, one action per token; got {action_space}.")
-    if actor.vocab_size != action_space.n:
-        raise ModelError(
-            f"the policy's model {name!r} has {actor.vocab_size} tokens, the environment has {action_space.n}. Give "
-            "the same model to both: make_lm_vec_env(..., env_kwargs=dict(model=NAME)) and "
-            "policy_kwargs=dict(model=NAME)."
-        )
-    longest = getattr(actor.lm.config, "max_position_embeddings", None)
-    if longest is not None and max_tokens > longest:
-        raise ModelError(
-            f"the environment's observations have {max_tokens} tokens, the model {name!r} reads at most {longest}. "
-            "Lower max_prompt_tokens or max_new_tokens."
-        )

@@ -9,12 +9,13 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
+from agents.action_kinds import action_kind, number_of_actions
 from agents.language_model import LanguageModel
 from agents.q_heads import HiddenAdapter, Scores, candidate_logits, legal, legal_log_softmax
 from agents.sequences import PackedSequences, pack_observations
 from agents.trained_weights import check_state_dict, trained_parameters
 from agents.warn_once import warn_once
-from lm_envs.errors import CheckpointError, ConfigurationError, ModelError
+from lm_envs.errors import CheckpointError
 
 TokenObs = Mapping[str, th.Tensor]
 
@@ -55,8 +56,8 @@ class LMQNetwork(nn.Module):
         is_target: bool = False,
     ) -> None:
         super().__init__()
-        self.n_actions = _n_actions(action_space)
-        self.actions_are = _kind(model, observation_space, self.n_actions)
+        self.n_actions = number_of_actions(action_space)
+        self.actions_are = action_kind(model, observation_space, self.n_actions)
         self.lm = model
         self.scale = scale
         self.dueling = dueling
@@ -166,23 +167,3 @@ class LMQNetwork(nn.Module):
         """Load trained weights; raises CheckpointError if they do not fit."""
         check_state_dict(self, state_dict, strict, "Q-network")
         return super().load_state_dict(state_dict, strict=False, assign=assign)
-
-
-def _n_actions(action_space: spaces.Space) -> int:
-    if not isinstance(action_space, spaces.Discrete):
-        raise ConfigurationError(f"expected a Discrete action space; got {action_space}.")
-    return int(action_space.n)
-
-
-def _kind(model: LanguageModel, observation_space: spaces.Space, n_actions: int) -> str:
-    """Whether actions are ``"tokens"``, ``"candidates"`` or ``"choices"``."""
-    assert isinstance(observation_space, spaces.Dict)
-    vocab_size = int(observation_space["input_ids"].high.max()) + 1  # type: ignore[attr-defined]
-    if vocab_size != model.vocab_size:
-        raise ModelError(
-            f"the policy's model has {model.vocab_size} tokens, the environment has {vocab_size}. Give the same model "
-            "to both: make_lm_vec_env(..., env_kwargs=dict(model=NAME)) and policy_kwargs=dict(model=NAME)."
-        )
-    if "candidate_ids" in observation_space.spaces:
-        return "candidates"
-    return "tokens" if n_actions == vocab_size else "choices"

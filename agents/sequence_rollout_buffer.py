@@ -12,7 +12,8 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
-from agents.sequences import SequenceStore
+from agents.observation_columns import ObservationColumns
+from agents.sequences import PackedSequences, SequenceStore
 from lm_envs.errors import ConfigurationError
 
 
@@ -23,10 +24,11 @@ class SequenceRolloutBuffer(RolloutBuffer):
     holds whole sequences, so its size in transitions is ``batch_size`` on average, not exactly; every transition is
     in exactly one minibatch of an epoch. ``observations`` of a sample is a
     :class:`~agents.sequences.PackedSequences`, which the policies of this package evaluate in one pass per sequence.
+    What observations hold beside tokens (``action_mask``, ``candidate_ids``) is in its ``columns``.
 
     Args:
         buffer_size: Number of steps per environment.
-        observation_space: That of a token environment: a Dict with ``input_ids`` and ``attention_mask``.
+        observation_space: That of a token environment: a Dict with ``input_ids``, ``attention_mask`` and perhaps more.
         action_space: The action space.
         device: Where samples go.
         gae_lambda: Trade-off of bias and variance in generalised advantage estimation
@@ -59,6 +61,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
         for name in ("rewards", "returns", "episode_starts", "values", "log_probs", "advantages"):
             setattr(self, name, np.zeros(shape, dtype=np.float32))
         self.store.clear()
+        self._columns = ObservationColumns(self.observation_space)  # type: ignore[arg-type]
+        self._stored_columns = self._columns.zeros(*shape)
         self.pos = 0
         self.full = False
 
@@ -74,7 +78,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """Store one step of every environment.
 
         Args:
-            obs: ``input_ids`` and ``attention_mask``, each ``(n_envs, max_tokens)``.
+            obs: ``input_ids`` and ``attention_mask``, each ``(n_envs, max_tokens)``, and what else there is.
             action: ``(n_envs,)`` or ``(n_envs, 1)``.
             reward: ``(n_envs,)``.
             episode_start: ``(n_envs,)`` whether ``obs`` begins an episode.
@@ -82,6 +86,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
             log_prob: ``(n_envs,)``.
         """
         self.store.add(self.pos, obs["input_ids"], obs["attention_mask"], episode_start)
+        for key, values in self._columns.compact(obs).items():
+            self._stored_columns[key][self.pos] = values
         self.actions[self.pos] = action.reshape(self.n_envs, self.action_dim)
         self.rewards[self.pos] = reward
         self.episode_starts[self.pos] = episode_start
@@ -109,8 +115,21 @@ class SequenceRolloutBuffer(RolloutBuffer):
             if len(chosen):
                 yield self._sequence_samples(chosen)
 
+    def columns_at(self, indices: np.ndarray) -> dict[str, th.Tensor]:
+        """What observations hold beside tokens: ``(n, ...)`` by key.
+
+        Args:
+            indices: ``(n,)`` flat indices ``step * n_envs + env`` of transitions.
+        """
+        flat = {key: values.reshape(-1, *values.shape[2:]) for key, values in self._stored_columns.items()}
+        return self._columns.tensors({key: values[indices] for key, values in flat.items()}, self.device)
+
     def _sequence_samples(self, chosen: np.ndarray) -> RolloutBufferSamples:
         packed, indices = self.store.pack(chosen, self.device)
+        packed.columns = self.columns_at(indices)
+        return self._samples_at(packed, indices)
+
+    def _samples_at(self, packed: PackedSequences, indices: np.ndarray) -> RolloutBufferSamples:
         columns = (self.actions, self.values, self.log_probs, self.advantages, self.returns)
         actions, values, log_probs, advantages, returns = (
             self.to_torch(column.reshape(len(self.store.row_of) * self.n_envs, -1)[indices]) for column in columns

@@ -21,18 +21,21 @@ MIN_CHUNK_ROWS = 128  # below this the matrix products lose their efficiency
 KEPT_ELEMENTS = 2**24  # probabilities kept for the backward pass: 64 MiB
 
 
-def token_log_probs(layer: OutputLayer, hidden: th.Tensor, actions: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+def token_log_probs(
+    layer: OutputLayer, hidden: th.Tensor, actions: th.Tensor, mask: th.Tensor | None = None
+) -> tuple[th.Tensor, th.Tensor]:
     """Log-probabilities of the actions and entropies of the distributions, differentiable, in chunks.
 
     Args:
         layer: The output layer; gradients reach its weight and bias where they require them.
         hidden: ``(n, hidden_size)`` hidden states, any floating dtype.
         actions: ``(n,)`` int64 token ids.
+        mask: ``(n, vocab_size)``, nonzero for legal tokens; the others have probability exactly 0. None: all are.
 
     Returns:
-        Two float32 tensors ``(n,)``: log-probability in nats, entropy in nats.
+        Two float32 tensors ``(n,)``: log-probability in nats, minus infinity for an illegal token; entropy in nats.
     """
-    return _TokenLogProbs.apply(hidden, layer.weight, layer.bias, actions, layer)
+    return _TokenLogProbs.apply(hidden, layer.weight, layer.bias, actions, mask, layer)
 
 
 class _TokenLogProbs(th.autograd.Function):
@@ -43,6 +46,7 @@ class _TokenLogProbs(th.autograd.Function):
         weight: th.Tensor,
         bias: th.Tensor | None,
         actions: th.Tensor,
+        mask: th.Tensor | None,
         layer: OutputLayer,
     ) -> tuple[th.Tensor, th.Tensor]:
         n_rows, vocab_size = hidden.shape[0], weight.shape[0]
@@ -52,21 +56,26 @@ class _TokenLogProbs(th.autograd.Function):
         kept = hidden.new_empty((n_rows, vocab_size), dtype=th.float32) if keep else None
         for part in _chunks(hidden, vocab_size):
             logits = layer.logits(hidden[part])
+            illegal = None if mask is None else mask[part] == 0
+            if illegal is not None:
+                logits.masked_fill_(illegal, float("-inf"))
             top = logits.amax(dim=1, keepdim=True)
             probs = th.sub(logits, top, out=None if kept is None else kept[part]).exp_()
             total = probs.sum(dim=1, keepdim=True)
             probs.div_(total)
             normaliser = (total.log() + top).squeeze(1)
             log_prob[part] = logits.gather(1, actions[part, None]).squeeze(1) - normaliser
+            if illegal is not None:
+                logits.masked_fill_(illegal, 0.0)  # 0 * -inf is not a number
             entropy[part] = normaliser - th.linalg.vecdot(probs, logits)
             log_normaliser[part] = normaliser
-        ctx.save_for_backward(hidden, weight, bias, actions, log_normaliser, entropy, kept)
+        ctx.save_for_backward(hidden, weight, bias, actions, mask, log_normaliser, entropy, kept)
         ctx.layer = layer
         return log_prob, entropy
 
     @staticmethod
     def backward(ctx: Any, *grads: th.Tensor) -> tuple[th.Tensor | None, ...]:
-        hidden, weight, bias, actions, log_normaliser, entropy, kept = ctx.saved_tensors
+        hidden, weight, bias, actions, mask, log_normaliser, entropy, kept = ctx.saved_tensors
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         hidden_grad = th.empty_like(hidden) if wants_hidden else None
         weight_grad = th.zeros_like(weight) if wants_weight else None
@@ -81,6 +90,8 @@ class _TokenLogProbs(th.autograd.Function):
                 probs = kept[part]
             entropy_grad = grads[1][part, None] if wants_entropy else None
             grad = _logits_grad(probs, actions[part, None], grads[0][part, None], entropy_grad, entropy[part, None])
+            if mask is not None:
+                grad.masked_fill_(mask[part] == 0, 0.0)
             grad = grad if slope is None else grad.mul_(slope)
             grad = (grad if ctx.layer.scale == 1.0 else grad.mul_(ctx.layer.scale)).to(hidden.dtype)
             if hidden_grad is not None:
@@ -89,7 +100,7 @@ class _TokenLogProbs(th.autograd.Function):
                 weight_grad += product(grad.T.contiguous(), hidden[part].T.contiguous())
             if bias_grad is not None:
                 bias_grad += grad.sum(dim=0)
-        return hidden_grad, weight_grad, bias_grad, None, None
+        return hidden_grad, weight_grad, bias_grad, None, None, None
 
 
 def _probs_and_slope(

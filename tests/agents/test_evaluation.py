@@ -11,6 +11,7 @@ import lm_envs
 from agents import LMActorCriticPolicy
 from agents.evaluation import bootstrap, distinct_2, evaluate, reference_policy
 from agents.export import trained_language_model
+from agents.trained_weights import trained_parameters
 
 
 def _policy(env_kwargs: dict[str, Any], **kwargs: Any) -> LMActorCriticPolicy:
@@ -27,7 +28,7 @@ def env_kwargs(lm_folder: str) -> dict[str, Any]:
 
 def _shift(policy: LMActorCriticPolicy) -> None:
     with th.no_grad():
-        for _, parameter in policy._trained_parameters():
+        for parameter in trained_parameters(policy).values():
             parameter.add_(th.randn(parameter.shape, generator=th.Generator().manual_seed(1)) * 0.05)
 
 

@@ -12,6 +12,7 @@ from stable_baselines3 import PPO
 from agents import LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
 from agents.export import export_hf
 from agents.sequences import pack_observations
+from agents.trained_weights import trained_parameters
 from lm_envs.errors import ConfigurationError
 
 
@@ -32,7 +33,7 @@ def _trained_policy(model: str, **policy_kwargs: Any) -> LMActorCriticPolicy:
     )
     policy: Any = ppo.policy
     with th.no_grad():
-        for _, parameter in policy._trained_parameters():
+        for parameter in trained_parameters(policy).values():
             parameter.add_(th.randn_like(parameter) * 0.05)
     return policy
 

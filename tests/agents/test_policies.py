@@ -135,14 +135,14 @@ def test_calls_from_outside_leave_the_slots_of_a_rollout_alone(lm_folder):
     for _ in range(4):
         tensors, _ = policy.obs_to_tensor(obs)
         actions, values, _ = policy(tensors)
-        cache = policy._caches["rollout", "actor"]
+        cache = policy._caches.caches["rollout actor", 4]
         computed.append(cache.computed_tokens)
         one, _ = policy.obs_to_tensor({key: value[1] for key, value in obs.items()})
         assert th.allclose(policy.predict_values(one), values[1:2], atol=1e-4)
         policy.predict({key: value[0] for key, value in obs.items()})
         policy.predict(obs, deterministic=True)
         obs, *_ = venv.step(actions.numpy())
-    assert policy._caches["rollout", "actor"] is cache
+    assert policy._caches.caches["rollout actor", 4] is cache
     assert max(np.diff(computed)) < 4 * 6  # new tokens only: no slot was lost to the other calls
 
 
