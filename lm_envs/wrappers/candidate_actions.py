@@ -55,8 +55,9 @@ class CandidateActions(RowObservation, RecordConstructorArgs):
     `Discrete(k)`: the slot of the chosen token. Choosing a repetition is choosing the token that stands there. With
     `sample="lm"`, `action_space.sample()` draws from the candidates' probabilities (renormalised); in a vector
     environment `single_action_space.sample()` does so for row 0, 1, 2, ... in turn, beginning anew with each step,
-    which is how Stable-Baselines3 explores. Copies of the space, such as the one in a saved SB3 model, sample
-    uniformly. Seed it by `action_space.seed(seed)`.
+    which is how Stable-Baselines3 explores. Seed it by `action_space.seed(seed)`. Copies of the space sample
+    uniformly: after SB3's `DQN.load(path, env=venv)` set `model.action_space = venv.action_space`. Several single
+    environments in a `DummyVecEnv` all explore by the first one's candidates; use a vector environment.
 
     ## Arguments
     - `env`: a token environment, such as `TextGen-v0`, single or vector.

@@ -158,6 +158,24 @@ def test_forbidden_tokens_are_no_candidates(make_env, forbid_tokens, plain_outpu
         obs = env.step(0 if ids[0] != EOS else 1)[0]
 
 
+def test_the_end_becomes_a_candidate_after_min_new_tokens(make_envs, make_env):
+    envs = CandidateActions(make_envs(min_new_tokens=3), 4)
+    single = CandidateActions(make_env(min_new_tokens=3), 4)
+    obs, _ = envs.reset(seed=0)
+    same(row(obs, 0), single.reset(seed=0)[0])
+    n_ends = 0
+    for _ in range(15):
+        n_new = envs.unwrapped._episodes.state.new_lengths
+        assert obs in envs.observation_space and obs["action_mask"].shape == (3, 4)
+        assert ((obs["candidate_ids"] == EOS).any(axis=1) == (n_new >= 3)).all()
+        obs, _, terminated, _, infos = envs.step(np.full(3, 3))
+        for i in np.flatnonzero(terminated):
+            n_ends += 1
+            assert infos["final_obs"][i] in envs.single_observation_space
+            assert infos["final_info"]["stop_reason"][i] == "eos" and infos["final_info"]["n_new_tokens"][i] == 4
+    assert n_ends == 9
+
+
 def test_slots_beyond_the_legal_tokens_repeat_the_first(make_env, forbid_tokens):
     env = CandidateActions(forbid_tokens(make_env(), n_legal=4), 6)  # tokens 0, 2, 3; the end comes later
     obs, _ = env.reset(seed=0)

@@ -164,5 +164,14 @@ def test_stock_algorithms_train_mlps(make_env, make_envs, algorithm, kind, tmp_p
     assert (loaded.predict(obs, deterministic=True)[0] == model.predict(obs, deterministic=True)[0]).all()
 
 
-def test_maskable_ppo_takes_the_masks(make_env):
-    learn(MaskablePPO, HiddenStateObservation(CandidateActions(make_env(), 4, top_p=0.5), normalize=True))
+@pytest.mark.parametrize("kind", ["single", "vector"])
+def test_maskable_ppo_takes_the_masks(make_env, make_envs, kind, monkeypatch):
+    inner = CandidateActions(make_env() if kind == "single" else make_envs(), 4, top_p=0.1)
+    chosen, tokens = [], inner._rows.tokens
+    monkeypatch.setattr(
+        inner._rows, "tokens", lambda *a: chosen.append((a[0], inner._rows.action_masks())) or tokens(*a)
+    )
+    env = HiddenStateObservation(inner, normalize=True)
+    learn(MaskablePPO, env if kind == "single" else VecMonitor(GymnasiumVecEnv(env)))
+    assert len(chosen) >= 20 and not all(masks.all() for _, masks in chosen)
+    assert all(masks[np.arange(len(masks)), slots].all() for slots, masks in chosen)
