@@ -12,14 +12,13 @@ from gymnasium.error import ResetNeeded
 
 from lm_envs.errors import ConfigurationError, DataError, InvalidActionError
 from lm_envs.legal_actions import legal_actions
+from lm_envs.payments import Completions, FloatArray, Payment, RewardPayments
 from lm_envs.prompt_table import PromptTable, prompt_table
 from lm_envs.rendering import EpisodeView
 from lm_envs.stopping import STOP_REASONS, StopRule
 from lm_envs.text_gen_config import TextGenConfig
 from lm_envs.token_state import IntArray, Observation, TokenState
 from lm_envs.vocabulary import load_vocabulary
-
-FloatArray = npt.NDArray[np.float64]
 
 
 class StepOutcome(NamedTuple):
@@ -39,8 +38,8 @@ class StepOutcome(NamedTuple):
 class TextEpisodes:
     """Token states, end of episodes, rewards and infos of ``num_rows`` episodes.
 
-    Which prompt a row starts with is the caller's choice, as are its random numbers. The rewards of all
-    episodes that end in a step are computed in one call.
+    Which prompt a row starts with is the caller's choice, as are its random numbers. Each reward is called
+    once a step, for all rows that it is paid for.
     """
 
     def __init__(self, config: TextGenConfig, num_rows: int) -> None:
@@ -61,6 +60,7 @@ class TextEpisodes:
         self.rewards = config.load_reward(self.task)
         self.dataset = config.load_dataset(self.task)
         self.rewards.check_columns(self.dataset.columns)
+        self.payments = RewardPayments(self.rewards, num_rows, config.shaping)
         self.vocabulary = load_vocabulary(config.model, config.trust_remote_code)
         self._check_length()
         self.stop_rule = StopRule(
@@ -69,7 +69,6 @@ class TextEpisodes:
         self.legal_actions = legal_actions(self.vocabulary, config.min_new_tokens)
         self.state = TokenState(num_rows, config.max_prompt_tokens, config.max_new_tokens, self.vocabulary.pad_id)
         self.prompt_index = np.zeros(num_rows, dtype=np.int64)
-        self._step_terms: dict[str, FloatArray] = {}  # sums over the running episodes
         self._table: PromptTable | None = None
         self._running = False
         if config.on_long_prompt == "raise":
@@ -189,8 +188,7 @@ class TextEpisodes:
         """Begin new episodes in ``rows`` with the prompts ``indices``, both ``(k,)``."""
         self.state.start(rows, *self.table.padded(indices, self.config.max_prompt_tokens))
         self.prompt_index[rows] = indices
-        for sums in self._step_terms.values():
-            sums[rows] = 0.0
+        self.payments.start(rows)
         self._running = True
 
     def stop(self) -> None:
@@ -211,17 +209,14 @@ class TextEpisodes:
         reasons = self.stop_rule.reasons(self.state, actions)
         ended = np.flatnonzero(reasons)
         rewards = np.zeros(self.num_rows)
-        if self.rewards.per_step:
-            everyone = np.arange(self.num_rows)
-            texts = self.completions(everyone)
-            rewards += self._pay_step(everyone, texts)
-            texts = [texts[row] for row in ended]
-        else:
-            texts = self.completions(ended) if ended.size else []
         infos: list[dict[str, Any]] = []
-        if ended.size:
-            episode_rewards, infos = self._finish(ended, reasons, texts)
-            rewards[ended] += episode_rewards
+        if self.payments.every_step or ended.size:
+            completions = self._completions(np.arange(self.num_rows) if self.payments.every_step else ended)
+            payment = self.payments.pay(completions, ended)
+            rewards = payment.rewards
+            if ended.size:
+                finished = completions.take(ended) if self.payments.every_step else completions
+                infos = self._infos(ended, reasons, finished, payment)
         self._running = True
         return StepOutcome(rewards, ended, infos)
 
@@ -235,45 +230,37 @@ class TextEpisodes:
         return EpisodeView(
             prompt=self.dataset.prompts[self.prompt_index[row]],
             completion=self.completions(np.array([row]))[0],
-            reward_terms={name: float(sums[row]) for name, sums in self._step_terms.items()},
+            reward_terms=self.payments.so_far(row),
             n_new_tokens=int(self.state.new_lengths[row]),
         )
 
-    def _pay_step(self, rows: IntArray, texts: list[str]) -> FloatArray:
-        """The step rewards; adds their terms to the episodes' sums."""
-        batch = self.rewards.step(self._prompts(rows), texts, **self._columns(rows))
-        for name, values in batch.terms.items():
-            self._step_terms.setdefault(name, np.zeros(self.num_rows))[rows] += values
-        return batch.total
-
-    def _finish(
-        self, ended: IntArray, reasons: npt.NDArray[np.int8], texts: list[str]
-    ) -> tuple[FloatArray, list[dict[str, Any]]]:
-        """Rewards ``(k,)`` and infos of the episodes that ended, all in one call of each reward."""
-        prompts, columns = self._prompts(ended), self._columns(ended)
-        batch = self.rewards.episode(prompts, texts, **columns)
-        terms = {name: sums[ended] for name, sums in self._step_terms.items()}
-        for name, values in batch.terms.items():
-            terms[name] = values + terms.get(name, 0.0)
+    def _infos(
+        self, ended: IntArray, reasons: npt.NDArray[np.int8], finished: Completions, payment: Payment
+    ) -> list[dict[str, Any]]:
+        """The infos of the episodes that ended."""
         infos: list[dict[str, Any]] = [
             {
-                "prompt": prompts[k],
-                "completion": texts[k],
+                "prompt": finished.prompts[k],
+                "completion": finished.texts[k],
                 "stop_reason": STOP_REASONS[reasons[row]],
                 "n_new_tokens": int(self.state.new_lengths[row]),
                 "prompt_index": int(self.prompt_index[row]),
-                "reward_terms": {name: float(values[k]) for name, values in terms.items()},
+                "reward_terms": {name: float(values[k]) for name, values in payment.terms.items()},
             }
             for k, row in enumerate(ended)
         ]
-        if batch.token_rewards is not None:
-            for info, token_rewards in zip(infos, batch.token_rewards, strict=True):
+        if payment.token_rewards is not None:
+            for info, token_rewards in zip(infos, payment.token_rewards, strict=True):
                 info["token_rewards"] = [float(value) for value in token_rewards]
         if self.task is not None and self.task.is_success is not None:
-            successes = self.task.is_success(prompts, texts, **columns)
+            successes = self.task.is_success(finished.prompts, finished.texts, **finished.columns)
             for info, success in zip(infos, successes, strict=True):
                 info["is_success"] = bool(success)
-        return batch.total, infos
+        return infos
+
+    def _completions(self, rows: IntArray) -> Completions:
+        """What rewards read about ``rows``."""
+        return Completions(self._prompts(rows), self.completions(rows), self._columns(rows))
 
     def _prompts(self, rows: IntArray) -> list[str]:
         return [self.dataset.prompts[index] for index in self.prompt_index[rows]]

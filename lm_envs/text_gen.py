@@ -69,6 +69,14 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     `per_step = True` is paid at every step instead, for the completion so far. `info["reward_terms"]`
     names the terms; they sum to the episode's return.
 
+    With `shaping=True` the reward is paid as it grows (potential-based shaping [3]): the score of the
+    completion so far is a potential, 0 before the first token, and each step pays the difference to the step
+    before. The payments of an episode sum to its reward and the terms stay the same. So with a discount of 1
+    returns and the optimal policy are those without shaping, while an agent learns sooner which tokens help;
+    with a discount below 1 gains count the more the earlier they come. Rewards that are `async`, that have the
+    attribute `partial = False`, or that return per-token lists are paid at the end as before. Where a reward
+    returns None for a partial completion, its potential stays what it was.
+
     ## Starting State
     A prompt drawn uniformly, with replacement, from the chosen split, by `np_random`.
     `reset(options={"index": i})` starts with prompt `i` instead (`{"indices": [...]}` in the vector
@@ -110,6 +118,8 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     - `reward`: a function `reward(prompts, completions, **columns)` that returns one number a completion, a
       registered name, or a mapping of these to weights; default: the task's. `columns` holds the data set's
       columns, and the tokens as `prompt_ids` and `completion_ids`.
+    - `shaping` (bool, False): pay the reward as it grows, at every step. It is then computed for every row
+      at every step, not only at the end.
     - `max_prompt_tokens` (int, 32), `max_new_tokens` (int, 32): room for the prompt, and the token budget.
     - `min_new_tokens` (int, 0): before that many tokens the end-of-text tokens are illegal; at most
       `max_new_tokens`. Stop strings end the episode all the same. Above 0 it adds `action_mask` to the
@@ -139,6 +149,8 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
     2. R. Ramamurthy et al., "Is Reinforcement Learning (Not) for Natural Language Processing: Benchmarks,
        Baselines, and Building Blocks for Natural Language Policy Optimization", ICLR 2023,
        https://arxiv.org/abs/2210.01241
+    3. A. Ng, D. Harada and S. Russell, "Policy Invariance Under Reward Transformations: Theory and
+       Application to Reward Shaping", ICML 1999
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -153,6 +165,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
         task: str | Task | None = None,
         dataset: Any = None,
         reward: Any = None,
+        shaping: bool = False,
         max_prompt_tokens: int = 32,
         max_new_tokens: int = 32,
         min_new_tokens: int = 0,
@@ -171,6 +184,7 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             task=task,
             dataset=dataset,
             reward=reward,
+            shaping=shaping,
             max_prompt_tokens=max_prompt_tokens,
             max_new_tokens=max_new_tokens,
             min_new_tokens=min_new_tokens,

@@ -37,6 +37,7 @@ class TextGenConfig:
     task: str | Task | None = None
     dataset: Any = None
     reward: Any = None
+    shaping: bool = False
     max_prompt_tokens: int = 32
     max_new_tokens: int = 32
     min_new_tokens: int = 0

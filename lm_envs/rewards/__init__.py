@@ -1,7 +1,9 @@
 """Rewards: functions from prompts and completions to numbers, their names, and weighted sums of them.
 
 A reward is any callable ``reward(prompts: list[str], completions: list[str], **columns) -> list[float]``, so
-a function written for TRL works unchanged. ``names()`` lists those that come with the package.
+a function written for TRL works unchanged. ``names()`` lists those that come with the package. Attributes of the
+callable tell when it is paid: ``per_step = True``, at every step; ``partial = False``, at the end even with shaping,
+because it cannot score a completion that is not finished (``partial = True``: it can, though it is ``async``).
 """
 
 from lm_envs.rewards.answers import ExactMatch, Regex, TokenF1

@@ -16,7 +16,7 @@ from lm_envs.errors import (
     UnknownNameError,
 )
 from lm_envs.rewards.awaiting import await_together
-from lm_envs.rewards.protocol import CallStyle, RewardFunction, call_style, is_per_step
+from lm_envs.rewards.protocol import CallStyle, RewardFunction, call_style, is_per_step, scores_partial
 from lm_envs.rewards.scores import Scores, read_scores, show_episode
 
 PROVIDED_COLUMNS = ("completion_ids", "prompt_ids")
@@ -36,17 +36,20 @@ class RewardTerm:
         function: The reward function.
         weight: What its values are multiplied by.
         per_step: Whether it is paid at every step instead of at the episode's end.
+        partial: Whether it is paid at the end and can score a completion that is not finished.
     """
 
     name: str
     function: RewardFunction
     weight: float = 1.0
     per_step: bool = field(init=False)
+    partial: bool = field(init=False)
     style: CallStyle = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Look up once how the function is called and when it is paid."""
         object.__setattr__(self, "per_step", is_per_step(self.function))
+        object.__setattr__(self, "partial", not self.per_step and scores_partial(self.function))
         object.__setattr__(self, "style", call_style(self.function))
 
 
@@ -71,7 +74,8 @@ class RewardSum:
     """A weighted sum of reward functions.
 
     Calling it (or :meth:`episode`) evaluates the rewards that are paid at an episode's end, :meth:`step`
-    those that are paid at every step. It can be pickled if its functions can.
+    those that are paid at every step; :meth:`progress` scores completions that grow. It can be pickled if its
+    functions can.
 
     Args:
         terms: The terms. Names that occur twice get ``_2``, ``_3``, ... appended.
@@ -79,6 +83,7 @@ class RewardSum:
     Attributes:
         terms: All terms in order.
         per_step: The functions of the terms that are paid at every step.
+        partial: The functions of the other terms that can score a completion that is not finished.
 
     Raises:
         ConfigurationError: There is no term.
@@ -92,6 +97,7 @@ class RewardSum:
         self._episode_terms = tuple(term for term in self.terms if not term.per_step)
         self._step_terms = tuple(term for term in self.terms if term.per_step)
         self.per_step: tuple[RewardFunction, ...] = tuple(term.function for term in self._step_terms)
+        self.partial: tuple[RewardFunction, ...] = tuple(t.function for t in self.terms if t.partial)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,6 +130,32 @@ class RewardSum:
         Takes the same arguments and raises the same errors as :meth:`episode`.
         """
         return _evaluate(self._step_terms, prompts, completions, columns)
+
+    def progress(
+        self, ended: np.ndarray, prompts: Sequence[str], completions: Sequence[str], /, **columns: Any
+    ) -> tuple[dict[str, np.ndarray], RewardBatch]:
+        """Score completions that are not finished, and those of the episodes that ended, in one call of each reward.
+
+        Args:
+            ended: Which of the ``n`` episodes ended, ``(k,)`` integers.
+            prompts: The ``n`` prompts.
+            completions: The ``n`` completions so far.
+            **columns: As in :meth:`episode`.
+
+        Returns:
+            Of each term that can score a partial completion, the weighted scores ``(n,)`` float64, NaN where the
+            function returned None or a per-token list. And what :meth:`episode` returns for those that ended.
+
+        Raises:
+            RewardError: As :meth:`episode`; a partial completion need not have a term that applies to it.
+        """
+        arguments = _arguments(prompts, completions, columns)
+        finished = {name: [values[i] for i in ended] for name, values in arguments.items()}
+        partial = _scores([term for term in self._episode_terms if term.partial], arguments)
+        scores = _scores([term for term in self._episode_terms if not term.partial], finished)
+        scores |= {name: score.take(ended) for name, score in partial.items()}
+        weighted = {t.name: t.weight * partial[t.name].numbers() for t in self._episode_terms if t.partial}
+        return weighted, _combine(self._episode_terms, scores, finished)
 
     def check_columns(self, available: Iterable[str]) -> None:
         """Check before any long work that the data have the columns that the rewards read.
@@ -167,20 +199,38 @@ def _evaluate(
     completions: Sequence[str],
     columns: Mapping[str, Any],
 ) -> RewardBatch:
-    n = len(prompts)
-    if len(completions) != n:
-        raise ConfigurationError(f"expected as many completions as prompts, got {len(completions)} and {n}.")
-    total = np.zeros(n)
-    if n == 0 or not terms:
-        return RewardBatch(total, {term.name: np.zeros(n) for term in terms})
-    arguments = {"prompts": prompts, "completions": completions, **columns}
+    arguments = _arguments(prompts, completions, columns)
+    return _combine(terms, _scores(terms, arguments), arguments)
+
+
+def _arguments(
+    prompts: Sequence[str], completions: Sequence[str], columns: Mapping[str, Any]
+) -> Mapping[str, Sequence[Any]]:
+    if len(completions) != len(prompts):
+        raise ConfigurationError(f"expected as many completions as prompts, got {len(completions)} and {len(prompts)}.")
+    return {"prompts": prompts, "completions": completions, **columns}
+
+
+def _scores(terms: Sequence[RewardTerm], arguments: Mapping[str, Any]) -> dict[str, Scores]:
+    """Call every function once, and read what it returned; none is called for no episode."""
+    prompts, completions = arguments["prompts"], arguments["completions"]
+    if not len(prompts):
+        return {term.name: Scores(np.zeros(0)) for term in terms}
     results = _call_all(terms, arguments)
+    return {t.name: read_scores(t.name, r, prompts, completions) for t, r in zip(terms, results, strict=True)}
+
+
+def _combine(
+    terms: Sequence[RewardTerm], scores_by_name: Mapping[str, Scores], arguments: Mapping[str, Any]
+) -> RewardBatch:
+    """The weighted sum of the terms."""
+    total = np.zeros(len(arguments["prompts"]))
+    scores = [scores_by_name[term.name] for term in terms]
     weighted: dict[str, np.ndarray] = {}
-    scores = [read_scores(term.name, r, prompts, completions) for term, r in zip(terms, results, strict=True)]
     for term, score in zip(terms, scores, strict=True):
         weighted[term.name] = term.weight * score.values
         total += weighted[term.name]
-    _check_that_one_applies(terms, scores, prompts, completions)
+    _check_that_one_applies(terms, scores, arguments["prompts"], arguments["completions"])
     if all(score.tokens is None for score in scores):
         return RewardBatch(total, weighted)
     return RewardBatch(total, weighted, _sum_tokens(terms, scores, arguments))
@@ -233,7 +283,7 @@ def _check_that_one_applies(
     terms: Sequence[RewardTerm], scores: Sequence[Scores], prompts: Sequence[str], completions: Sequence[str]
 ) -> None:
     applies = [score.applies for score in scores if score.applies is not None]
-    if len(applies) < len(scores):
+    if not applies or len(applies) < len(scores):
         return
     none_applies = ~np.any(applies, axis=0)
     if none_applies.any():

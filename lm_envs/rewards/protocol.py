@@ -110,6 +110,22 @@ def is_per_step(function: RewardFunction) -> bool:
     return bool(_attribute(function, "per_step", False))
 
 
+def scores_partial(function: RewardFunction) -> bool:
+    """Whether ``function`` can score a completion that is not finished, as shaping needs.
+
+    Its attribute ``partial`` decides; without one, plain functions can and ``async`` ones cannot: they may be
+    slow or cost money.
+    """
+    partial = _attribute(function, "partial", None)
+    return not _is_async(function) if partial is None else bool(partial)
+
+
+def _is_async(function: RewardFunction) -> bool:
+    if isinstance(function, functools.partial):
+        return _is_async(function.func)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
 def _attribute(function: RewardFunction, name: str, default: Any) -> Any:
     """An attribute of ``function``, or of the function inside of a ``functools.partial``."""
     if not hasattr(function, name) and isinstance(function, functools.partial):

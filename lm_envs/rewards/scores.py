@@ -30,6 +30,24 @@ class Scores:
     applies: np.ndarray | None = None
     tokens: list[np.ndarray | None] | None = None
 
+    def take(self, indices: np.ndarray) -> Scores:
+        """The scores of the episodes at ``indices``."""
+        tokens = None if self.tokens is None else [self.tokens[i] for i in indices]
+        return Scores(
+            self.values[indices],
+            None if self.applies is None else self.applies[indices],
+            None if tokens is None or all(token is None for token in tokens) else tokens,
+        )
+
+    def numbers(self) -> np.ndarray:
+        """The values, ``(n,)`` float64, NaN where the function returned None or a per-token list."""
+        numbers = self.values.copy()
+        if self.applies is not None:
+            numbers[~self.applies] = np.nan
+        if self.tokens is not None:
+            numbers[[token is not None for token in self.tokens]] = np.nan
+        return numbers
+
 
 def read_scores(name: str, result: Any, prompts: Sequence[str], completions: Sequence[str]) -> Scores:
     """Turn the return value of the reward ``name`` into :class:`Scores`.

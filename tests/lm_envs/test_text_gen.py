@@ -282,6 +282,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"render_mode": "human", "max_new_tokens": 1},
     {"max_prompt_tokens": 2},
     {"min_new_tokens": 3},
+    {"shaping": True, "render_mode": "ansi"},
 ]
 
 

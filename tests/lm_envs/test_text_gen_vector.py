@@ -40,6 +40,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"stop": ["a", "He"], "max_prompt_tokens": 3},
     {"reward": {score: 1.0, growth: 0.5}},
     {"min_new_tokens": 3, "stop": "a"},
+    {"shaping": True, "reward": {score: 1.0, growth: 0.5}},
 ]
 
 
@@ -226,7 +227,7 @@ def test_number_of_environments(stand_in: str, num_envs: Any) -> None:
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda envs: pickle.loads(pickle.dumps(envs))])
 def test_copies_go_on_alike(stand_in: str, copied: Any) -> None:
-    envs = TextGenVectorEnv(3, **arguments(stand_in, reward={score: 1.0, growth: 0.5}, min_new_tokens=2))
+    envs = TextGenVectorEnv(3, **arguments(stand_in, reward={score: 1.0, growth: 0.5}, min_new_tokens=2, shaping=True))
     envs.reset(seed=3)
     envs.step([5, 0, 6])
     twin = copied(envs)

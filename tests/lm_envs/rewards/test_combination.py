@@ -229,6 +229,58 @@ def needs_answer(completions: list[str], answer: list[str]) -> list[float]:
     return [0.0] * len(completions)
 
 
+class TestProgress:
+    """Scores of completions that are not finished."""
+
+    def test_partial_scores_and_rewards_of_those_that_ended(self) -> None:
+        reward = make_reward({slow_twos: 1.0, lengths: 0.5, shaped: 2.0, so_far: 1.0})
+        assert reward.partial == (lengths, shaped)
+        columns = {"completion_ids": [[5], [5, 6, 7]], "self": [0, 0], "ended": [0, 0]}
+        scores, final = reward.progress(np.array([1]), PROMPTS, COMPLETIONS, **columns)
+        assert scores["lengths"].tolist() == [0.5, 1.5] and np.isnan(scores["shaped"]).all()
+        assert {name: values.tolist() for name, values in final.terms.items()} == {
+            "slow_twos": [2.0],
+            "lengths": [1.5],
+            "shaped": [3.0],
+        }
+        assert final.total.tolist() == [6.5]
+        assert [tokens.tolist() for tokens in final.token_rewards or []] == [[1.0, 1.0, 1.0]]
+
+    def test_nothing_ended(self) -> None:
+        def never(completions: list[str], **columns: Any) -> list[float]:
+            raise AssertionError("called for no episode")
+
+        never.partial = False  # type: ignore[attr-defined]
+        reward = make_reward([lengths, never])
+        scores, final = reward.progress(np.array([], dtype=int), PROMPTS, COMPLETIONS)
+        assert scores.keys() == {"lengths"} and final.total.shape == (0,) and final.token_rewards is None
+
+    def test_none_counts_only_at_the_end(self) -> None:
+        def maybe(completions: list[str], **columns: Any) -> list[float | None]:
+            return [None if len(text) == 1 else 4.0 for text in completions]
+
+        reward = make_reward(maybe)
+        scores, final = reward.progress(np.array([1]), PROMPTS, COMPLETIONS)
+        assert np.isnan(scores["maybe"][0]) and scores["maybe"][1] == 4.0 and final.total.tolist() == [4.0]
+        with pytest.raises(RewardError, match="no reward applies"):
+            reward.progress(np.array([0]), PROMPTS, COMPLETIONS)
+
+    def test_who_can_score_a_partial_completion(self) -> None:
+        class Slow:
+            async def __call__(self, completions: list[str], **columns: Any) -> list[float]:
+                return [0.0] * len(completions)
+
+        class Fast(Slow):
+            partial = True
+
+        class Final(Length):
+            partial = False
+
+        bound, fast = functools.partial(slow_twos), Fast()
+        reward = make_reward([lengths, slow_twos, bound, Slow(), fast, Final(3), so_far, functools.partial(ones)])
+        assert [term.partial for term in reward.terms] == [True, False, False, False, True, False, False, True]
+
+
 class TestBadReturns:
     @pytest.mark.parametrize(
         ("value", "message"),
