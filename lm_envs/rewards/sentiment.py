@@ -35,6 +35,7 @@ class Sentiment:
         return [_positivity(text or "") for text in completions]
 
 
+@functools.lru_cache(maxsize=2**14)  # greedy policies repeat texts
 def _positivity(text: str) -> float:
     compound = float(_analyzer().polarity_scores(text)["compound"])
     if compound == 0 and not words_of(text):

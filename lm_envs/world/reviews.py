@@ -276,6 +276,7 @@ def check_sentences(product: str, text: str, openers: bool = False) -> GrammarRe
     return GrammarReport(True, complete=sentences[-1].complete)
 
 
+@lru_cache(maxsize=2**14)  # a text that grows by tokens is checked anew each time, and most of it stays the same
 def match_sentence(recogniser: Recogniser, sentence: Sentence, product: str) -> Match:
     """Match one sentence about ``product``, in either reading of its first word.
 
