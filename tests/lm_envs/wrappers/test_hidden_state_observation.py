@@ -57,6 +57,15 @@ def test_the_pass_of_candidate_actions_is_used_again(make_truncated, pooling):
     assert inner._rows.lm.cache.computed_tokens == alone._rows.lm.cache.computed_tokens > 60
 
 
+def test_the_mean_holds_tokens_that_were_read_before_it_was_asked_for(make_envs):
+    inner, fresh = CandidateActions(make_envs(), 4), HiddenStateObservation(make_envs(), pooling="mean")
+    obs, _ = inner.reset(seed=0)
+    fresh.reset(seed=0)
+    late = HiddenStateObservation(inner, pooling="mean")
+    states = late.step(np.array([1, 1, 1]))[0]
+    assert states == pytest.approx(fresh.step(obs["candidate_ids"][:, 1])[0], abs=1e-5)
+
+
 def test_another_model_reads_for_itself(make_env, random_lm_folder, plain_outputs):
     other = random_lm_folder("gpt2", seed=3)
     inner = CandidateActions(make_env(), 4)
@@ -67,16 +76,18 @@ def test_another_model_reads_for_itself(make_env, random_lm_folder, plain_output
     assert obs == pytest.approx(plain_outputs(other, text.row_observation(0))[1][-1].numpy(), abs=1e-4)
 
 
-def test_final_observations(make_truncated):
-    envs = HiddenStateObservation(CandidateActions(make_truncated(), 4))
+@pytest.mark.parametrize("mode", ["SameStep", "NextStep"])
+def test_final_observations(make_truncated, mode):
+    envs = HiddenStateObservation(CandidateActions(make_truncated(3, mode), 4))
     envs.reset(seed=0)
     rng, seen = np.random.default_rng(0), {"terminated": 0, "truncated": 0}
     for _ in range(25):
         obs, _, terminated, truncated, infos = envs.step(rng.integers(0, 4, 3))
         for i in np.flatnonzero(terminated | truncated):
-            final = infos["final_obs"][i]
-            assert final in envs.single_observation_space and not np.array_equal(final, obs[i])
-            assert final.any() != terminated[i]
+            if mode == "SameStep":
+                assert obs[i].any() and not np.array_equal(infos["final_obs"][i], obs[i])
+            final = infos["final_obs"][i] if mode == "SameStep" else obs[i]
+            assert final in envs.single_observation_space and final.any() != terminated[i]
             seen["terminated" if terminated[i] else "truncated"] += 1
     assert min(seen.values()) > 2
 
