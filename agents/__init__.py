@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agents.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
+    from agents.maskable_rollout_buffer import MaskableSequenceRolloutBuffer as MaskableSequenceRolloutBuffer
     from agents.policies import LMActorCriticPolicy as LMActorCriticPolicy
     from agents.q_policy import LMQPolicy as LMQPolicy
     from agents.reference_kl import ReferenceKLCallback as ReferenceKLCallback
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 _LAZY = {
     "GymnasiumVecEnv": "agents.vec_env",
     "LMActorCriticPolicy": "agents.policies",
+    "LMMaskableActorCriticPolicy": "agents.maskable_policy",
     "LMQPolicy": "agents.q_policy",
+    "MaskableSequenceRolloutBuffer": "agents.maskable_rollout_buffer",
     "ReferenceKLCallback": "agents.reference_kl",
     "SequenceReplayBuffer": "agents.sequence_replay_buffer",
     "SequenceRolloutBuffer": "agents.sequence_rollout_buffer",

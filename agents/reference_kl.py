@@ -9,11 +9,11 @@ import torch as th
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.action_logits import action_log_probs
 from agents.language_model import LanguageModel
 from agents.policies import LMActorCriticPolicy
-from agents.sequence_rollout_buffer import SequenceRolloutBuffer
-from agents.sequences import SequenceStore
-from agents.token_log_probs import token_log_probs
+from agents.rollout_advantages import recompute_advantages
+from agents.rollout_sequences import rollout_columns, rollout_sequences
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.output_layer import OutputLayer
 
@@ -24,8 +24,9 @@ class ReferenceKLCallback(BaseCallback):
     At the end of a rollout the sequences are scored under the frozen reference in one teacher-forced pass, rewards
     are reduced, and advantages are computed again
     (`Ziegler et al. 2019 <https://arxiv.org/abs/1909.08593>`_, section 2.2). With ``target`` the coefficient follows
-    the measured KL divergence; without it stays fixed. Logged under ``kl/``: the estimators ``k1`` (mean of
-    ``log_prob - reference_log_prob``) and ``k3`` (``exp(-r) - 1 + r``, never negative;
+    the measured KL divergence; without it stays fixed. Where the actions are candidates, or some are illegal, the
+    reference's distribution too is the one over the candidates and legal actions. Logged under ``kl/``: the estimators
+    ``k1`` (mean of ``log_prob - reference_log_prob``) and ``k3`` (``exp(-r) - 1 + r``, never negative;
     `Schulman 2020 <http://joschu.net/blog/kl-approx.html>`_) per token, ``episode`` in nats per episode, ``coef``,
     and the mean penalty per episode.
 
@@ -41,7 +42,7 @@ class ReferenceKLCallback(BaseCallback):
 
     Raises:
         ConfigurationError: For a negative ``coef``, a ``target`` or ``horizon`` that is not positive, or an algorithm
-            that has no language model policy or no rollout buffer.
+            that has no language model policy or no rollout buffer, or actions that are no tokens.
     """
 
     def __init__(
@@ -75,6 +76,11 @@ class ReferenceKLCallback(BaseCallback):
                 "ReferenceKLCallback needs an on-policy algorithm with an LMActorCriticPolicy; got "
                 f"{type(self.model).__name__} with {type(policy).__name__}."
             )
+        if policy.actions_are == "choices":
+            raise ConfigurationError(
+                "ReferenceKLCallback compares distributions over tokens; this environment's actions are "
+                f"{policy.action_space.n} choices of another kind, of which the reference knows nothing. Leave it out."  # type: ignore[attr-defined]
+            )
         name = self.model_name or policy.model_name
         self._reference = LanguageModel(name, "heads", policy.dtype_name, policy.device)
         if self._reference.vocab_size != policy.actor.vocab_size:
@@ -88,7 +94,7 @@ class ReferenceKLCallback(BaseCallback):
         log_ratio = buffer.log_probs - self._reference_log_probs(buffer)
         episode_kl = _mean_episode_sum(log_ratio, buffer.episode_starts, self.locals["dones"])
         buffer.rewards -= (self.coef * log_ratio).astype(np.float32)
-        buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
+        recompute_advantages(self)
         self._log(log_ratio, episode_kl)
         self.episode_kl = episode_kl
         if self.target is not None:
@@ -116,23 +122,13 @@ class ReferenceKLCallback(BaseCallback):
         for chosen in store.parts(PASS_TOKENS):
             packed, indices = store.pack(chosen, policy.device)
             hidden = packed.transition_hidden(self._reference)
-            log_probs, _ = token_log_probs(layer, hidden, actions[th.as_tensor(indices, device=policy.device)])
+            chosen_actions = actions[th.as_tensor(indices, device=policy.device)]
+            log_probs, _ = action_log_probs(layer, hidden, chosen_actions, rollout_columns(buffer, indices))
             result[indices] = log_probs.cpu().numpy()
         return result.reshape(buffer.log_probs.shape)
 
 
 PASS_TOKENS = 16_384  # tokens, padding included, that the reference scores in one pass
-
-
-def rollout_sequences(buffer: RolloutBuffer) -> SequenceStore:
-    """The sequences of a rollout: those that a sequence buffer holds, or built from a plain buffer's observations."""
-    if isinstance(buffer, SequenceRolloutBuffer):
-        return buffer.store
-    obs: Any = buffer.observations
-    store = SequenceStore(buffer.buffer_size, buffer.n_envs, obs["input_ids"].shape[-1])
-    for step in range(buffer.buffer_size):
-        store.add(step, obs["input_ids"][step], obs["attention_mask"][step], buffer.episode_starts[step])
-    return store
 
 
 def _mean_episode_sum(values: np.ndarray, starts: np.ndarray, dones: np.ndarray) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.rollout_advantages import recompute_advantages
+
 
 class TokenRewardsCallback(BaseCallback):
     """Move each token's part of the reward from the episode's last step to the step that wrote the token.
@@ -38,7 +40,7 @@ class TokenRewardsCallback(BaseCallback):
         buffer: Any = self.locals["rollout_buffer"]
         for step, env, token_rewards in self._ended:
             spread(buffer.rewards[: step + 1, env], buffer.episode_starts[: step + 1, env], token_rewards)
-        buffer.compute_returns_and_advantage(last_values=self.locals["values"], dones=self.locals["dones"])
+        recompute_advantages(self)
 
 
 def spread(rewards: np.ndarray, starts: np.ndarray, token_rewards: np.ndarray) -> None:

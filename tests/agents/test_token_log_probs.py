@@ -10,8 +10,11 @@ from agents.token_log_probs import best_tokens, sample_tokens, token_log_probs
 from lm_envs.inference.output_layer import OutputLayer
 
 
-def plain(layer, hidden, actions):
-    distribution = th.distributions.Categorical(logits=layer.logits(hidden))
+def plain(layer, hidden, actions, mask=None):
+    logits = layer.logits(hidden)
+    if mask is not None:
+        logits = logits.masked_fill(mask == 0, float("-inf"))
+    distribution = th.distributions.Categorical(logits=logits)
     return distribution.log_prob(actions), distribution.entropy()
 
 
@@ -20,8 +23,9 @@ def plain(layer, hidden, actions):
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 @pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("entropy_weight", [0.0, 0.3])
+@pytest.mark.parametrize("masked", [False, True])
 def test_values_and_gradients_equal_the_plain_computation(
-    monkeypatch, kept_elements, softcap, scale, use_bias, entropy_weight
+    monkeypatch, kept_elements, softcap, scale, use_bias, entropy_weight, masked
 ):
     monkeypatch.setattr(module, "KEPT_ELEMENTS", kept_elements)
     monkeypatch.setattr(module, "MIN_CHUNK_ROWS", 7)  # 23 rows in chunks of 7
@@ -33,16 +37,30 @@ def test_values_and_gradients_equal_the_plain_computation(
         th.randn(50, requires_grad=True),
     ]
     actions, weights = th.randint(0, 50, (23,)), th.randn(23)
+    mask = (th.rand(23, 50) < 0.3).to(th.int8).scatter_(1, actions[:, None], 1) if masked else None
     results = []
     for function in (plain, token_log_probs):
         hidden, weight, bias = leaves
         layer = OutputLayer(weight, bias if use_bias else None, scale, softcap)
-        log_prob, entropy = function(layer, hidden, actions)
+        log_prob, entropy = function(layer, hidden, actions, mask)
         loss = (weights * log_prob).sum() + entropy_weight * entropy.sum()
         grads = th.autograd.grad(loss, leaves if use_bias else leaves[:2])
         results.append((log_prob, entropy, *grads))
     for expected, got in zip(*results, strict=True):
-        assert th.allclose(got, expected, atol=1e-4)
+        assert got.isfinite().all() and th.allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("kept_elements", [0, 2**24])
+def test_illegal_tokens_have_probability_zero_and_no_gradient(monkeypatch, kept_elements):
+    monkeypatch.setattr(module, "KEPT_ELEMENTS", kept_elements)
+    hidden, bias = th.randn(2, 8), th.zeros(50, requires_grad=True)
+    mask = th.ones(2, 50, dtype=th.bool)
+    mask[:, 10:] = False
+    layer = OutputLayer(100 * th.randn(50, 8), bias)  # an illegal token would have all the probability
+    log_prob, entropy = token_log_probs(layer, hidden, th.tensor([20, 3]), mask)
+    assert log_prob[0] == float("-inf") and log_prob[1].isfinite()
+    (log_prob[1] + entropy.sum()).backward()
+    assert bias.grad.isfinite().all() and not bias.grad[10:].any() and bias.grad[:10].any()
 
 
 def test_frozen_output_layer_gets_no_gradient():
