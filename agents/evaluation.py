@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
+from stable_baselines3.common.policies import BasePolicy
 
 from agents.generation import Completion, complete, log_probs, seeded
 from agents.policies import LMActorCriticPolicy
@@ -46,7 +48,8 @@ class Evaluation:
             ``"grammar"`` (share of texts that the small world's grammar accepts) and ``"success"`` where the task has
             them, ``"distinct_2"`` (different word pairs / word pairs, of all completions together,
             https://arxiv.org/abs/1510.03055), ``"kl"`` (divergence from the pretrained model, nats per episode: the
-            sampled ``log_prob - reference_log_prob``, summed over the completion), ``"length"`` (tokens).
+            sampled ``log_prob - reference_log_prob``, summed over the completion; for actor-critic policies; among
+            candidates and legal actions where the environment has them), ``"length"`` (tokens).
         completions: The episodes, in the order of the prompts.
     """
 
@@ -72,7 +75,7 @@ class Evaluation:
 
 
 def evaluate(
-    policy: LMActorCriticPolicy,
+    policy: BasePolicy,
     env_id: str = "TextGen-v0",
     env_kwargs: dict[str, Any] | None = None,
     *,
@@ -82,11 +85,13 @@ def evaluate(
     deterministic: bool = False,
     reference: LMActorCriticPolicy | None = None,
     batch_size: int = 128,
+    wrapper_class: Callable[..., VectorEnv] | None = None,
+    wrapper_kwargs: dict[str, Any] | None = None,
 ) -> Evaluation:
     """Sample one completion for each of some held-out prompts and measure them.
 
     Args:
-        policy: The policy.
+        policy: The policy: any of this package, or another of SB3 that the environment suits.
         env_id: A registered environment.
         env_kwargs: Its arguments, without ``split``.
         split: Which prompts.
@@ -95,9 +100,12 @@ def evaluate(
         deterministic: Greedy completions.
         reference: What the divergence is measured from; None for the policy's own pretrained model.
         batch_size: Prompts side by side.
+        wrapper_class: What the policy's environment is wrapped in, as for :func:`~agents.make_lm_vec_env`.
+        wrapper_kwargs: Keyword arguments of ``wrapper_class``.
 
     Raises:
-        ConfigurationError: ``n_prompts`` is below 1.
+        ConfigurationError: ``n_prompts`` is below 1, or the environment has other observations or actions than the
+            policy's.
     """
     indices = choose_prompts(env_kwargs, split, n_prompts, seed)
     completions = complete(
@@ -109,8 +117,12 @@ def evaluate(
         seed=seed,
         deterministic=deterministic,
         batch_size=batch_size,
+        wrapper_class=wrapper_class,
+        wrapper_kwargs=wrapper_kwargs,
     )
-    kl = divergences(policy, reference or reference_policy(policy), completions)
+    kl = None
+    if isinstance(policy, LMActorCriticPolicy):
+        kl = divergences(policy, reference or reference_policy(policy), completions)
     metrics = _metrics(completions, kl, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
     return Evaluation(split, seed, metrics, completions)
 
@@ -153,7 +165,9 @@ def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
     return Estimate(float(array.mean()), float(low), float(high))
 
 
-def _metrics(completions: Sequence[Completion], kl: np.ndarray, has_grammar: bool, seed: int) -> dict[str, Estimate]:
+def _metrics(
+    completions: Sequence[Completion], kl: np.ndarray | None, has_grammar: bool, seed: int
+) -> dict[str, Estimate]:
     columns: dict[str, Any] = {"reward": [item.reward for item in completions]}
     names = list(dict.fromkeys(name for item in completions for name in item.reward_terms))
     for name in names if len(names) > 1 else []:
@@ -164,7 +178,8 @@ def _metrics(completions: Sequence[Completion], kl: np.ndarray, has_grammar: boo
         columns["grammar"] = _grammar(completions)
     metrics = {name: bootstrap(values, seed) for name, values in columns.items()}
     metrics["distinct_2"] = Estimate(distinct_2([item.completion for item in completions]))
-    metrics["kl"] = bootstrap(kl, seed)
+    if kl is not None:
+        metrics["kl"] = bootstrap(kl, seed)
     metrics["length"] = bootstrap([item.n_new_tokens for item in completions], seed)
     return metrics
 

@@ -23,7 +23,7 @@ def export_hf(model_or_policy: Any, folder: str | Path) -> Path:
     precision the policy computes in. The policy's temperature goes into ``generation_config.json``, with pure
     sampling (no top-k, no top-p): ``generate`` then writes as the policy does. With ``trainable="heads"`` the
     low-rank change is merged into the output layer, which is then no longer tied to the embeddings. Value heads and
-    critics stay behind.
+    critics stay behind; so do the environment's candidates and masks: the export chooses among all tokens.
 
     Args:
         model_or_policy: An :class:`~agents.LMActorCriticPolicy`, or an algorithm that has one.
@@ -33,12 +33,18 @@ def export_hf(model_or_policy: Any, folder: str | Path) -> Path:
         The folder.
 
     Raises:
-        ConfigurationError: There is no language model policy, or ``folder`` is something else than an export.
+        ConfigurationError: There is no language model policy, its actions are no tokens, or ``folder`` is something
+            else than an export.
     """
     policy = getattr(model_or_policy, "policy", model_or_policy)
     if not isinstance(policy, LMActorCriticPolicy):
         raise ConfigurationError(
             f"expected an LMActorCriticPolicy or an algorithm that has one; got {type(model_or_policy).__name__}."
+        )
+    if policy.actions_are == "choices":
+        raise ConfigurationError(
+            f"the policy's actions are {policy.action_space.n} choices, no tokens: what it learned is in a head that "  # type: ignore[attr-defined]
+            "transformers does not know. Save it with model.save(path)."
         )
     target = Path(folder)
     _check_replaceable(target)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch as th
+from gymnasium.vector import VectorEnv
+from stable_baselines3.common.policies import BasePolicy
 
 import lm_envs  # noqa: F401 - registers the environments
+from agents.decisions import DecisionLog, Decisions, pack_episodes
+from agents.observation_columns import rows_at_once
 from agents.policies import LMActorCriticPolicy
-from agents.sequences import PackedSequences
 from lm_envs.errors import ConfigurationError
 
 SCORING_TOKENS = 16_384  # tokens, padding included, that a model scores in one pass
@@ -31,7 +34,8 @@ class Completion:
         n_new_tokens: Number of generated tokens.
         prompt_index: The prompt's place in its split.
         is_success: Whether the task was solved; None where the task does not define it.
-        token_ids: Tokens of prompt and completion, ``(n_tokens,)`` int32.
+        token_ids: Tokens of prompt and completion, ``(n_tokens,)`` int32; none where a wrapper hides them.
+        decisions: What the policy chose; empty where there are no tokens.
     """
 
     prompt: str
@@ -42,6 +46,7 @@ class Completion:
     prompt_index: int
     is_success: bool | None = None
     token_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
+    decisions: Decisions = field(default_factory=Decisions, repr=False, compare=False)
 
     @property
     def reward(self) -> float:
@@ -49,7 +54,7 @@ class Completion:
         return float(sum(self.reward_terms.values()))
 
     def to_dict(self) -> dict[str, Any]:
-        """What is worth writing into a file: everything but the token ids."""
+        """What is worth writing into a file: everything but token ids and decisions."""
         success = {} if self.is_success is None else {"is_success": self.is_success}
         return {
             "prompt": self.prompt,
@@ -64,7 +69,7 @@ class Completion:
 
 
 def complete(
-    policy: LMActorCriticPolicy,
+    policy: BasePolicy,
     env_id: str = "TextGen-v0",
     env_kwargs: dict[str, Any] | None = None,
     *,
@@ -74,27 +79,32 @@ def complete(
     deterministic: bool = False,
     temperature: float | None = None,
     batch_size: int = 128,
+    wrapper_class: Callable[..., VectorEnv] | None = None,
+    wrapper_kwargs: dict[str, Any] | None = None,
 ) -> list[Completion]:
     """Let the policy complete chosen prompts of a split.
 
     Nothing random outside is touched: the global generators are as before, and a rollout under way keeps its slots.
 
     Args:
-        policy: The policy.
+        policy: The policy: any of this package, or another of SB3 that the environment suits.
         env_id: A registered environment.
         env_kwargs: Its arguments, without ``split``.
         indices: Which prompts of the split, in which order; one may occur several times.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         seed: Seed of the sampling; the same seed, prompts and batch size give the same completions.
-        deterministic: Take the most probable token every time.
-        temperature: Sample at this temperature instead of the policy's.
+        deterministic: Take the most probable action every time, or the one of the highest value.
+        temperature: Sample at this temperature instead of the policy's; for actor-critic policies.
         batch_size: Prompts side by side.
+        wrapper_class: What the policy's environment is wrapped in, as for :func:`~agents.make_lm_vec_env`.
+        wrapper_kwargs: Keyword arguments of ``wrapper_class``.
 
     Returns:
         One completion for each of ``indices``, in their order.
 
     Raises:
-        ConfigurationError: No such prompt, or a temperature that is not positive.
+        ConfigurationError: No such prompt, a temperature that is not positive or of no use to the policy, or an
+            environment with other observations or actions than the policy's.
     """
     kwargs = {**(env_kwargs or {}), "split": split}
     found: list[Completion] = []
@@ -102,33 +112,53 @@ def complete(
         for start in range(0, len(indices), batch_size):
             chosen = np.asarray(indices[start : start + batch_size], dtype=np.int64)
             envs = gym.make_vec(env_id, num_envs=len(chosen), vectorization_mode="vector_entry_point", **kwargs)
+            if wrapper_class is not None:
+                envs = wrapper_class(envs, **(wrapper_kwargs or {}))
             try:
+                _check_spaces(policy, envs)
                 found += _run_once(policy, envs, chosen, seed, deterministic)
             finally:
                 envs.close()
     return found
 
 
-def _run_once(
-    policy: LMActorCriticPolicy, envs: Any, indices: np.ndarray, seed: int, deterministic: bool
-) -> list[Completion]:
+def _check_spaces(policy: BasePolicy, envs: Any) -> None:
+    """Raise an error if the policy cannot act here; an ``action_mask`` may be missing where nothing is illegal."""
+    keys, known = _keys(envs.single_observation_space), _keys(policy.observation_space)
+    if not known - {"action_mask"} <= keys <= known or envs.single_action_space != policy.action_space:
+        raise ConfigurationError(
+            f"expected the environment that the policy acts in, with observations {sorted(known)} and actions "
+            f"{policy.action_space}; got observations {sorted(keys)} and actions {envs.single_action_space}. Pass its "
+            "wrapper_class, wrapper_kwargs and env_kwargs."
+        )
+
+
+def _keys(space: gym.Space[Any]) -> set[str]:
+    return set(space.spaces) if isinstance(space, gym.spaces.Dict) else {str(space)}
+
+
+def _run_once(policy: BasePolicy, envs: Any, indices: np.ndarray, seed: int, deterministic: bool) -> list[Completion]:
     """One episode in each row; rows that are done early write on, unseen, until the last one is."""
     obs, _ = envs.reset(seed=seed, options={"indices": indices})
     found: dict[int, Completion] = {}
+    log = DecisionLog(envs.single_observation_space) if "input_ids" in _keys(envs.single_observation_space) else None
     while len(found) < len(indices):
         actions, _ = policy.predict(obs, deterministic=deterministic)
+        if log is not None:
+            log.add(obs, actions)
         obs, _, terminated, truncated, infos = envs.step(actions)
         for row in np.flatnonzero(terminated | truncated).tolist():
             if row not in found:
-                found[row] = _completion(infos, row)
+                found[row] = _completion(infos, row, log)
     return [found[row] for row in range(len(indices))]
 
 
-def _completion(infos: dict[str, Any], row: int) -> Completion:
+def _completion(infos: dict[str, Any], row: int, log: DecisionLog | None) -> Completion:
     """The row's finished episode, out of a vector environment's infos: arrays by key, with masks."""
     final, last_obs = infos["final_info"], infos["final_obs"][row]
     present = {key: values for key, values in final.items() if f"_{key}" in final and final[f"_{key}"][row]}
     terms = present["reward_terms"]
+    tokens: dict[str, Any] = {} if log is None else {"token_ids": _tokens(last_obs), "decisions": log.of(row)}
     return Completion(
         prompt=present["prompt"][row],
         completion=present["completion"][row],
@@ -137,51 +167,39 @@ def _completion(infos: dict[str, Any], row: int) -> Completion:
         n_new_tokens=int(present["n_new_tokens"][row]),
         prompt_index=int(present["prompt_index"][row]),
         is_success=bool(present["is_success"][row]) if "is_success" in present else None,
-        token_ids=last_obs["input_ids"][: int(last_obs["attention_mask"].sum())].copy(),
+        **tokens,
     )
+
+
+def _tokens(obs: dict[str, np.ndarray]) -> np.ndarray:
+    return obs["input_ids"][: int(obs["attention_mask"].sum())].copy()
 
 
 @th.no_grad()
 def log_probs(policy: LMActorCriticPolicy, completions: Sequence[Completion]) -> list[np.ndarray]:
-    """Log-probabilities of the generated tokens under a policy, in one teacher-forced pass for each few sequences.
+    """Log-probabilities of the chosen actions under a policy, in one teacher-forced pass for each few sequences.
 
     Args:
         policy: The policy, at its own temperature.
-        completions: Episodes with their token ids, written by this policy or another.
+        completions: Episodes out of :func:`complete`, by this policy or another with the same actions.
 
     Returns:
-        For each completion ``(n_new_tokens,)`` float32, in nats.
+        For each completion one float32 for each action, in nats.
     """
     lengths = np.array([len(item.token_ids) for item in completions])
     order = np.argsort(-lengths, kind="stable")
     result: list[np.ndarray] = [np.zeros(0, np.float32)] * len(completions)
-    rows_per_pass = max(1, SCORING_TOKENS // max(1, int(lengths.max(initial=1))))
+    tokens_per_pass = rows_at_once(SCORING_TOKENS, policy.observation_space)
+    rows_per_pass = max(1, tokens_per_pass // max(1, int(lengths.max(initial=1))))
     for start in range(0, len(order), rows_per_pass):
         chosen = order[start : start + rows_per_pass]
-        packed, actions = _pack([completions[i] for i in chosen], policy.device)
+        decisions = [completions[i].decisions for i in chosen]
+        packed, actions = pack_episodes([completions[i].token_ids for i in chosen], decisions, policy.device)
         scores = policy.evaluate_actions(packed, actions)[1].cpu().numpy()
-        counts = [completions[i].n_new_tokens for i in chosen]
+        counts = [len(item) for item in decisions]
         for i, part in zip(chosen, np.split(scores, np.cumsum(counts)[:-1]), strict=True):
             result[i] = part
     return result
-
-
-def _pack(completions: Sequence[Completion], device: th.device) -> tuple[PackedSequences, th.Tensor]:
-    """The sequences, longest first, with one transition for each generated token, and these tokens."""
-    lengths = np.array([len(item.token_ids) for item in completions])
-    ids = np.zeros((len(completions), lengths[0]), dtype=np.int32)
-    for row, item in enumerate(completions):
-        ids[row, : lengths[row]] = item.token_ids
-    counts = np.array([item.n_new_tokens for item in completions])
-    rows = np.repeat(np.arange(len(completions)), counts)
-    ends = np.concatenate([np.arange(length - n, length) for length, n in zip(lengths, counts, strict=True)])
-    packed = PackedSequences(
-        th.as_tensor(ids, device=device),
-        lengths,
-        th.as_tensor(rows, device=device),
-        th.as_tensor(ends - 1, device=device),
-    )
-    return packed, th.as_tensor(ids[rows, ends], dtype=th.int64, device=device)
 
 
 @contextlib.contextmanager
@@ -194,16 +212,21 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_temperature(policy: LMActorCriticPolicy, temperature: float | None) -> Iterator[None]:
+def at_temperature(policy: BasePolicy, temperature: float | None) -> Iterator[None]:
     """Let the policy sample at another temperature inside of the block.
 
     Raises:
-        ConfigurationError: ``temperature`` is not above 0.
+        ConfigurationError: ``temperature`` is not above 0, or the policy has none.
     """
-    if temperature is not None and not temperature > 0:
+    if temperature is None:
+        yield
+        return
+    if not isinstance(policy, LMActorCriticPolicy):
+        raise ConfigurationError(f"temperature is for actor-critic policies; {type(policy).__name__} has none.")
+    if not temperature > 0:
         raise ConfigurationError(f"temperature must be above 0; got {temperature}. For greedy text: deterministic.")
     own = policy.temperature
-    policy.temperature = own if temperature is None else temperature
+    policy.temperature = temperature
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from gymnasium import spaces
 from agents.action_mask_table import ActionMaskTable
 
 TOKEN_KEYS = ("input_ids", "attention_mask")
+MASK_ELEMENTS = 2**27  # unpacked at once: 128 MiB
 
 
 class ObservationColumns:
@@ -62,6 +63,15 @@ class ObservationColumns:
             else:
                 found[key] = th.as_tensor(values, device=device)
         return found
+
+
+def rows_at_once(most: int, observation_space: spaces.Space) -> int:
+    """How many observations to evaluate together: at most ``most``, and so that their masks stay small."""
+    assert isinstance(observation_space, spaces.Dict)
+    if "action_mask" not in observation_space.spaces:
+        return most
+    (n_actions,) = observation_space["action_mask"].shape  # type: ignore[misc]
+    return max(1, min(most, MASK_ELEMENTS // n_actions))
 
 
 def mask_tensor(table: ActionMaskTable, numbers: np.ndarray, device: th.device | str) -> th.Tensor:

@@ -11,6 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.action_logits import action_log_probs
 from agents.language_model import LanguageModel
+from agents.observation_columns import rows_at_once
 from agents.policies import LMActorCriticPolicy
 from agents.rollout_advantages import recompute_advantages
 from agents.rollout_sequences import rollout_columns, rollout_sequences
@@ -119,7 +120,7 @@ class ReferenceKLCallback(BaseCallback):
         store = rollout_sequences(buffer)
         actions = th.as_tensor(buffer.actions.reshape(-1), dtype=th.int64, device=policy.device)
         result = np.empty(actions.shape[0], dtype=np.float32)
-        for chosen in store.parts(PASS_TOKENS):
+        for chosen in store.parts(rows_at_once(PASS_TOKENS, policy.observation_space)):
             packed, indices = store.pack(chosen, policy.device)
             hidden = packed.transition_hidden(self._reference)
             chosen_actions = actions[th.as_tensor(indices, device=policy.device)]
