@@ -95,7 +95,7 @@ class LMActorCriticPolicy(ActorCriticPolicy):
             ortho_init=False,
             features_extractor_class=FlattenExtractor,
             optimizer_class=optimizer_class,
-            optimizer_kwargs=optimizer_arguments(optimizer_class, optimizer_kwargs),
+            optimizer_kwargs=optimizer_arguments(optimizer_class, optimizer_kwargs, eps=1e-5),
         )
         self.model_name = model
         self.trainable = trainable

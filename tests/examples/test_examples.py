@@ -39,6 +39,24 @@ def test_own_data(tmp_path: Path, run: Run) -> None:
     assert (tmp_path / "run" / "hf" / "model.safetensors").exists()
 
 
+def test_dqn_candidates(run: Run) -> None:
+    assert "reward/sentiment" in run("dqn_candidates.py", 2560)
+
+
+def test_dqn_hidden_states(tmp_path: Path, run: Run) -> None:
+    assert "rollout/" in run("dqn_hidden_states.py", 1000)
+    assert (tmp_path / "dqn_hidden_states.zip").exists()
+    statements = (EXAMPLES / "dqn_hidden_states.py").read_text().split('"""')[2].replace("\n    ", "").splitlines()
+    assert len([line for line in statements if line]) <= 10
+
+
+def test_dqn_tensorboard(tmp_path: Path, run: Run) -> None:
+    assert "last text:" in run("dqn_tensorboard.py", 1600)
+    assert list((tmp_path / "runs").glob("dqn_*/events*"))
+    assert (tmp_path / "runs" / "best" / "best_model.zip").exists()
+    assert list((tmp_path / "runs" / "checkpoints").glob("*replay_buffer*.pkl"))
+
+
 def test_every_example_has_a_test() -> None:
     tested = {f"{name.removeprefix('test_')}.py" for name in globals() if name.startswith("test_")}
     assert {path.name for path in EXAMPLES.glob("*.py")} <= tested
