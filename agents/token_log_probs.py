@@ -19,6 +19,7 @@ from lm_envs.inference.output_layer import OutputLayer
 CHUNK_ELEMENTS = {"cpu": 2**18, "cuda": 2**24}  # logits at once: what fits a core's cache, what fills a GPU
 MIN_CHUNK_ROWS = 128  # below this the matrix products lose their efficiency
 KEPT_ELEMENTS = 2**24  # probabilities kept for the backward pass: 64 MiB
+LOWEST_LOGIT = -1e30  # of illegal tokens: probability 0, and unlike minus infinity a number when multiplied by 0
 
 
 def token_log_probs(
@@ -56,19 +57,18 @@ class _TokenLogProbs(th.autograd.Function):
         kept = hidden.new_empty((n_rows, vocab_size), dtype=th.float32) if keep else None
         for part in _chunks(hidden, vocab_size):
             logits = layer.logits(hidden[part])
-            illegal = None if mask is None else mask[part] == 0
-            if illegal is not None:
-                logits.masked_fill_(illegal, float("-inf"))
+            if mask is not None:
+                logits.masked_fill_(mask[part] == 0, LOWEST_LOGIT)
             top = logits.amax(dim=1, keepdim=True)
             probs = th.sub(logits, top, out=None if kept is None else kept[part]).exp_()
             total = probs.sum(dim=1, keepdim=True)
             probs.div_(total)
             normaliser = (total.log() + top).squeeze(1)
             log_prob[part] = logits.gather(1, actions[part, None]).squeeze(1) - normaliser
-            if illegal is not None:
-                logits.masked_fill_(illegal, 0.0)  # 0 * -inf is not a number
             entropy[part] = normaliser - th.linalg.vecdot(probs, logits)
             log_normaliser[part] = normaliser
+        if mask is not None:
+            log_prob.masked_fill_(_is_illegal(mask, actions), float("-inf"))
         ctx.save_for_backward(hidden, weight, bias, actions, mask, log_normaliser, entropy, kept)
         ctx.layer = layer
         return log_prob, entropy
@@ -80,18 +80,20 @@ class _TokenLogProbs(th.autograd.Function):
         hidden_grad = th.empty_like(hidden) if wants_hidden else None
         weight_grad = th.zeros_like(weight) if wants_weight else None
         bias_grad = th.zeros_like(bias) if wants_bias else None
+        log_prob_grad = grads[0] if mask is None else grads[0].masked_fill(_is_illegal(mask, actions), 0.0)
         wants_entropy = bool(grads[1].any())
         transposed = weight.T.contiguous() if wants_hidden else weight
         for part in _chunks(hidden, weight.shape[0]):
             slope = None
             if kept is None:
                 probs, slope = _probs_and_slope(ctx.layer, hidden[part], log_normaliser[part])
+                probs = probs if mask is None else probs.masked_fill_(mask[part] == 0, 0.0)
             else:
                 probs = kept[part]
             entropy_grad = grads[1][part, None] if wants_entropy else None
-            grad = _logits_grad(probs, actions[part, None], grads[0][part, None], entropy_grad, entropy[part, None])
-            if mask is not None:
-                grad.masked_fill_(mask[part] == 0, 0.0)
+            grad = _logits_grad(
+                probs, actions[part, None], log_prob_grad[part, None], entropy_grad, entropy[part, None]
+            )
             grad = grad if slope is None else grad.mul_(slope)
             grad = (grad if ctx.layer.scale == 1.0 else grad.mul_(ctx.layer.scale)).to(hidden.dtype)
             if hidden_grad is not None:
@@ -101,6 +103,10 @@ class _TokenLogProbs(th.autograd.Function):
             if bias_grad is not None:
                 bias_grad += grad.sum(dim=0)
         return hidden_grad, weight_grad, bias_grad, None, None, None
+
+
+def _is_illegal(mask: th.Tensor, actions: th.Tensor) -> th.Tensor:
+    return mask.gather(1, actions[:, None]).squeeze(1) == 0
 
 
 def _probs_and_slope(
