@@ -13,14 +13,22 @@ Run = dict[str, Any]
 Length = tuple[int, int]
 
 METRICS = ("rollout", "update", "end_to_end", "peak_memory")
-# metric, system above the line, system below it
-RATIOS = (
-    ("end_to_end", "project", "textbook"),
-    ("rollout", "project", "generate"),
-    ("update", "project", "generate"),
-    ("end_to_end", "project", "generate"),
-    ("peak_memory", "project", "textbook"),
-)
+# of each algorithm: metric, system above the line, system below it
+RATIOS = {
+    "ppo": (
+        ("end_to_end", "project", "textbook"),
+        ("rollout", "project", "generate"),
+        ("update", "project", "generate"),
+        ("end_to_end", "project", "generate"),
+        ("peak_memory", "project", "textbook"),
+    ),
+    "dqn": (
+        ("update", "project", "textbook"),
+        ("rollout", "project", "textbook"),
+        ("end_to_end", "project", "textbook"),
+        ("peak_memory", "project", "textbook"),
+    ),
+}
 
 
 def summarise(runs: list[Run]) -> list[dict[str, Any]]:
@@ -39,16 +47,20 @@ def summarise(runs: list[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def compare(runs: list[Run]) -> list[dict[str, Any]]:
+def compare(runs: list[Run], algorithm: str = "ppo") -> list[dict[str, Any]]:
     """Spread of the ratios between systems, and of the project's speed to that at the first length.
 
     Ratios are taken within a round, where all systems ran one after the other.
+
+    Args:
+        runs: Measurements of ``benchmarks.worker``, each with its ``round``.
+        algorithm: ``"ppo"`` or ``"dqn"``: which ratios.
     """
     found = {(run["round"], _length(run), run["system"]): run for run in runs}
     lengths = list(dict.fromkeys(_length(run) for run in runs))
     rows = []
     for length in lengths:
-        for metric, above, below in RATIOS:
+        for metric, above, below in RATIOS[algorithm]:
             name = f"{metric}, {above} / {below}"
             rows.append(_ratio(found, name, metric, (length, above), (length, below)))
     for length in lengths[1:]:
@@ -76,6 +88,8 @@ def print_report(result: dict[str, Any], console: Console | None = None) -> None
         if row["note"]:
             console.print(f"{row['length']} {row['system']}: {row['note']}")
     console.print(_ratio_table(result["ratios"]))
+    if result.get("replay_memory"):
+        console.print(_memory_table(result["replay_memory"]))
 
 
 def _speed_table(summary: list[dict[str, Any]]) -> Table:
@@ -96,6 +110,17 @@ def _ratio_table(ratios: list[dict[str, Any]]) -> Table:
     for row in ratios:
         value = f"{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f})"
         table.add_row(row["length"], row["name"], value)
+    return table
+
+
+def _memory_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="replay memory, bytes a transition")
+    for column in ("length", "actions", "project", "textbook", "textbook / project"):
+        table.add_column(column, justify="left" if column in ("length", "actions") else "right")
+    for row in rows:
+        table.add_row(
+            row["length"], row["actions"], f"{row['project']:.1f}", f"{row['textbook']:.0f}", f"{row['ratio']:.1f}"
+        )
     return table
 
 

@@ -1,4 +1,4 @@
-"""The three systems of the throughput benchmark; each does one :class:`~benchmarks.workload.Workload`."""
+"""The three systems of the PPO comparison; each does one :class:`~benchmarks.workload.Workload`."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def largest_divisor(number: int, limit: int) -> int:
     return next(k for k in range(min(number, limit), 0, -1) if number % k == 0)
 
 
-class _Lap(BaseCallback):
+class Lap(BaseCallback):
     """Books the time up to a rollout's end on a phase; one that ``leads`` also starts iterations and ends updates."""
 
     def __init__(self, watch: Stopwatch, phase: str, leads: bool) -> None:
@@ -199,7 +199,7 @@ class _Lap(BaseCallback):
 def _learn(ppo: PPO, kl: BaseCallback | None, iterations: int) -> Stopwatch:
     watch = Stopwatch(str(ppo.device))
     scoring = [] if kl is None else [kl]
-    callback = CallbackList([_Lap(watch, "rollout", leads=True), *scoring, _Lap(watch, "scoring", leads=False)])
+    callback = CallbackList([Lap(watch, "rollout", leads=True), *scoring, Lap(watch, "scoring", leads=False)])
     ppo.learn(iterations * ppo.n_steps * ppo.n_envs, callback=callback)
     return watch
 

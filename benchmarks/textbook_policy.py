@@ -60,7 +60,7 @@ class TextbookLMPolicy(ActorCriticPolicy):
 
     def forward(self, obs: TokenObs, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:  # type: ignore[override]
         """Choose actions; returns actions, values and log-probabilities, each ``(n,)``."""
-        hidden = self._last_hidden(obs)
+        hidden = last_hidden(self.lm, obs)
         distribution = self._distribution(hidden)
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, self._values(hidden), distribution.log_prob(actions)
@@ -69,33 +69,34 @@ class TextbookLMPolicy(ActorCriticPolicy):
         self, obs: TokenObs, actions: th.Tensor
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor | None]:
         """Values, log-probabilities and entropies of taken actions, each ``(n,)``."""
-        hidden = self._last_hidden(obs)
+        hidden = last_hidden(self.lm, obs)
         distribution = self._distribution(hidden)
         return self._values(hidden), distribution.log_prob(actions), distribution.entropy()
 
     def get_distribution(self, obs: TokenObs) -> Distribution:  # type: ignore[override]
         """The distribution over next tokens."""
-        return self._distribution(self._last_hidden(obs))
+        return self._distribution(last_hidden(self.lm, obs))
 
     def predict_values(self, obs: TokenObs) -> th.Tensor:  # type: ignore[override]
         """Values ``(n,)``."""
-        return self._values(self._last_hidden(obs))
-
-    def _last_hidden(self, obs: TokenObs) -> th.Tensor:
-        """Hidden state of each row's last token, ``(n, hidden_size)``."""
-        lengths = obs["attention_mask"].sum(dim=1).long()
-        longest = int(lengths.max())
-        ids = obs["input_ids"][:, :longest].long()
-        mask = obs["attention_mask"][:, :longest].long()
-        # rows are padded on the right: position ids 0, 1, 2, ... are the model's default
-        hidden = self.lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return hidden[th.arange(len(ids), device=ids.device), lengths - 1]
+        return self._values(last_hidden(self.lm, obs))
 
     def _distribution(self, hidden: th.Tensor) -> Distribution:
         return self.action_dist.proba_distribution(self.lm.get_output_embeddings()(hidden).float())
 
     def _values(self, hidden: th.Tensor) -> th.Tensor:
         return self.value_net(hidden.float()).flatten()
+
+
+def last_hidden(lm: Any, obs: TokenObs) -> th.Tensor:
+    """Hidden state of each row's last token, ``(n, hidden_size)``; padding beyond the longest row is cut off."""
+    lengths = obs["attention_mask"].sum(dim=1).long()
+    longest = int(lengths.max())
+    ids = obs["input_ids"][:, :longest].long()
+    mask = obs["attention_mask"][:, :longest].long()
+    # rows are padded on the right: position ids 0, 1, 2, ... are the model's default
+    hidden = lm.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    return hidden[th.arange(len(ids), device=ids.device), lengths - 1]
 
 
 class TextbookKLCallback(BaseCallback):

@@ -4,6 +4,15 @@
 - ``textbook``: stock PPO with a policy as most people would write it (:mod:`benchmarks.textbook_policy`).
 - ``generate``: the bound, plain ``generate`` plus one teacher-forced forward and backward pass.
 
+With ``--algorithm dqn`` two systems learn action values from a replay buffer of the same random episodes:
+
+- ``project``: stock DQN with ``LMQPolicy`` and ``SequenceReplayBuffer``, all weights trained.
+- ``textbook``: stock DQN with a Q-network as most people would write it (:mod:`benchmarks.textbook_q_policy`) and
+  SB3's own buffer.
+
+Each collects as many transitions as it trains on; ``update`` is gradient transitions per second. The memory of full
+replay buffers is counted besides.
+
 All have the same weights, random prompts of the same length, and the same number of new tokens, as no token ends a
 text. Every measurement runs in a fresh process pinned to as many cores as it has threads. Systems take turns, in
 alternating order, over several rounds, and ratios are taken within a round: what slows the machine slows them all.
@@ -27,14 +36,14 @@ from benchmarks.machine import describe_machine
 from benchmarks.report import compare, print_report, summarise
 from benchmarks.workload import Workload
 
-SYSTEM_NAMES = ("project", "textbook", "generate")
-DEFAULT_LENGTHS = ("16+32", "32+224", "32+480")
+SYSTEM_NAMES = {"ppo": ("project", "textbook", "generate"), "dqn": ("project", "textbook")}
+DEFAULT_LENGTHS = {"ppo": ("16+32", "32+224", "32+480"), "dqn": ("16+32", "32+224")}
 ROOT = Path(__file__).parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    settings = _parser().parse_args(arguments)
+    settings = parse(arguments)
     result: dict[str, Any] = {}
     for result in run(settings):
         if settings.json:  # after every measurement: a long benchmark that fails leaves what it has
@@ -50,20 +59,23 @@ def run(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     Yields:
         After every measurement, the result so far: ``benchmark``, ``settings``, ``machine``, ``runs`` (every
-        measurement), ``summary`` and ``ratios``.
+        measurement), ``summary`` and ``ratios``; for DQN also ``replay_memory``.
     """
     shown = {key: value for key, value in vars(settings).items() if key != "json"}
     shown["lengths"] = ["+".join(map(str, length)) for length in settings.lengths]
-    head = {"benchmark": "throughput", "settings": shown, "machine": describe_machine(settings.device)}
+    head: dict[str, Any] = {"benchmark": "throughput", "settings": shown, "machine": describe_machine(settings.device)}
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         model = _in_fresh_process("prepare", settings.model, folder)["model"]
-        plan = list(_plan(_base_workload(settings, model), settings.lengths, settings.systems, settings.rounds))
+        base = _base_workload(settings, model)
+        if settings.algorithm == "dqn":
+            head["replay_memory"] = [row for length in settings.lengths for row in _replay_memory(_at(base, length))]
+        plan = list(_plan(base, settings.lengths, settings.systems, settings.rounds))
         for round_number, system, workload in plan:
             label = f"{system} {workload.prompt_tokens}+{workload.new_tokens}"
             print(f"[{len(runs) + 1}/{len(plan)}] {label}", file=sys.stderr, flush=True)
             runs.append({"round": round_number, **_measured(system, workload)})
-            yield {**head, "runs": runs, "summary": summarise(runs), "ratios": compare(runs)}
+            yield {**head, "runs": runs, "summary": summarise(runs), "ratios": compare(runs, settings.algorithm)}
 
 
 def _plan(
@@ -71,9 +83,19 @@ def _plan(
 ) -> Iterator[tuple[int, str, Workload]]:
     """Every measurement in its order; every other round goes through the systems backwards."""
     for round_number, length in itertools.product(range(rounds), lengths):
-        workload = dataclasses.replace(base, prompt_tokens=length[0], new_tokens=length[1], seed=round_number)
+        workload = _at(base, length, seed=round_number)
         for system in systems if round_number % 2 == 0 else reversed(systems):
             yield round_number, system, workload
+
+
+def _at(base: Workload, length: tuple[int, int], **changes: Any) -> Workload:
+    return dataclasses.replace(base, prompt_tokens=length[0], new_tokens=length[1], **changes)
+
+
+def _replay_memory(workload: Workload) -> list[dict[str, Any]]:
+    shown = json.dumps(dataclasses.asdict(workload))
+    rows: list[dict[str, Any]] = _in_fresh_process("replay_memory", shown, threads=workload.threads)["rows"]
+    return rows
 
 
 def _measured(system: str, workload: Workload) -> dict[str, Any]:
@@ -114,16 +136,32 @@ def parse_length(text: str) -> tuple[int, int]:
     return int(prompt), int(new)
 
 
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The settings; systems and lengths are all of the algorithm's unless given."""
+    parser = _parser()
+    settings = parser.parse_args(arguments)
+    known = SYSTEM_NAMES[settings.algorithm]
+    settings.systems = settings.systems or list(known)
+    settings.lengths = settings.lengths or [parse_length(text) for text in DEFAULT_LENGTHS[settings.algorithm]]
+    if not set(settings.systems) <= set(known):
+        parser.error(f"{settings.algorithm} has the systems {', '.join(known)}; got {', '.join(settings.systems)}")
+    return settings
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.throughput", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--model", default="tiny", help="alias, hub id or folder; 'random': random weights of tiny's size")
-    add("--lengths", nargs="+", type=parse_length, default=[parse_length(text) for text in DEFAULT_LENGTHS],
-        metavar="PROMPT+NEW", help=f"tokens of prompt and completion ({' '.join(DEFAULT_LENGTHS)})")  # fmt: skip
-    add("--systems", nargs="+", choices=SYSTEM_NAMES, default=list(SYSTEM_NAMES))
+    add("--lengths", nargs="+", type=parse_length, metavar="PROMPT+NEW",
+        help=f"tokens of prompt and completion ({' '.join(DEFAULT_LENGTHS['ppo'])}; dqn: the first two)")  # fmt: skip
+    add("--algorithm", choices=list(SYSTEM_NAMES), default="ppo")
+    add("--systems", nargs="+", choices=SYSTEM_NAMES["ppo"], help="all of the algorithm's, unless given")
     add("--rounds", type=int, default=3, help="times that every system is measured")
     add("--n-envs", type=int, default=64)
-    add("--minibatch", type=int, default=16, help="episodes in a minibatch")
+    add("--minibatch", type=int, default=16, help="PPO: episodes in a minibatch")
+    add("--batch-size", type=int, default=Workload.batch_size, help="DQN: transitions in a gradient step")
+    add("--replay-transitions", type=int, default=Workload.replay_transitions,
+        help="DQN: capacity of the replay buffers whose memory is measured")  # fmt: skip
     add("--measured-tokens", type=int, default=Workload.measured_tokens,
         help="tokens generated in a measurement, rounded up to whole iterations (textbook: one iteration)")  # fmt: skip
     add("--warmup", type=int, default=1, help="iterations before them (textbook: none)")
@@ -134,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--textbook-transitions", type=int, default=Workload.textbook_transitions,
         help="the textbook system is measured on at most about this many transitions")  # fmt: skip
     add("--textbook-tokens", type=int, default=Workload.textbook_tokens,
-        help="most tokens, padding included, in its minibatches: bounds its memory")  # fmt: skip
+        help="PPO: most tokens, padding included, in its minibatches: bounds its memory")  # fmt: skip
     add("--json", metavar="FILE", help="also write everything to this file")
     return parser
 

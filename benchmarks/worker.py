@@ -1,11 +1,13 @@
 """What the throughput benchmark runs in fresh processes; each task prints one line of JSON.
 
 ``python -m benchmarks.worker prepare MODEL FOLDER`` saves the model that all systems use;
-``python -m benchmarks.worker measure SYSTEM WORKLOAD_JSON`` runs one system.
+``python -m benchmarks.worker measure SYSTEM WORKLOAD_JSON`` runs one system;
+``python -m benchmarks.worker replay_memory WORKLOAD_JSON`` measures replay buffers.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -20,16 +22,14 @@ def measure(system: str, workload: Workload) -> dict[str, Any]:
     """Run a system.
 
     Args:
-        system: A key of ``SYSTEMS``.
+        system: A key of the algorithm's ``SYSTEMS``.
         workload: What it does.
 
     Returns:
         ``system``, lengths, ``tokens`` measured, ``seconds`` by phase, tokens/s (``rollout``, ``update`` and
         ``end_to_end``: rollout, scoring and update together), ``peak_memory`` in bytes, ``note``.
     """
-    from benchmarks.systems import SYSTEMS
-
-    outcome = SYSTEMS[system](workload)
+    outcome = systems_of(workload.algorithm)[system](workload)
     tokens = outcome.tokens * len(outcome.iterations)
     seconds = {phase: sum(iteration[phase] for iteration in outcome.iterations) for phase in PHASES}
     return {
@@ -46,6 +46,19 @@ def measure(system: str, workload: Workload) -> dict[str, Any]:
     }
 
 
+def replay_memory(workload: Workload) -> dict[str, Any]:
+    """``rows``: those of :func:`benchmarks.replay_memory.measure_replay_memory`."""
+    from benchmarks.replay_memory import measure_replay_memory
+
+    return {"rows": measure_replay_memory(workload)}
+
+
+def systems_of(algorithm: str) -> dict[str, Any]:
+    """The systems of ``"ppo"`` or ``"dqn"``, by name."""
+    module = {"ppo": "benchmarks.systems", "dqn": "benchmarks.dqn_systems"}[algorithm]
+    return importlib.import_module(module).SYSTEMS
+
+
 def main() -> None:
     """Do the task that the command line names."""
     task, *arguments = sys.argv[1:]
@@ -53,10 +66,9 @@ def main() -> None:
         name, folder = arguments
         result = {"model": prepare_model(name, Path(folder))}
     else:
-        system, workload_json = arguments
-        workload = Workload(**json.loads(workload_json))
+        workload = Workload(**json.loads(arguments[-1]))
         pin(workload.threads)
-        result = measure(system, workload)
+        result = measure(arguments[0], workload) if task == "measure" else replay_memory(workload)
     print(json.dumps(result))
 
 

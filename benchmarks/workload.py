@@ -15,12 +15,15 @@ RANDOM_MODEL = "random"  # a Llama of tiny's size with random weights
 class Workload:
     """One iteration: a rollout, its scoring under the reference, one epoch of updates.
 
+    For DQN the updates draw as many transitions from the replay buffer as the rollout has collected, and nothing is
+    scored.
+
     Attributes:
         model: Folder made by :func:`prepare_model`.
         prompt_tokens: Length of every prompt.
         new_tokens: Tokens generated in every episode; no token ends one earlier.
         n_envs: Episodes generated side by side.
-        minibatch: Episodes in a minibatch; divides ``n_envs``.
+        minibatch: PPO's episodes in a minibatch; divides ``n_envs``.
         device: A torch device.
         dtype: ``"float32"`` or ``"bfloat16"``.
         threads: Threads and cores of a measuring process; 0 leaves both alone.
@@ -30,7 +33,11 @@ class Workload:
         kl_coef: Coefficient of the KL penalty; None leaves the reference out everywhere.
         textbook_transitions: The textbook system's rollout and update are measured on at most about this many
             transitions.
-        textbook_tokens: Most tokens, padding included, in a minibatch of the textbook system.
+        textbook_tokens: Most tokens, padding included, in a minibatch of PPO's textbook system.
+        algorithm: ``"ppo"`` or ``"dqn"``.
+        batch_size: DQN's transitions in a gradient step; divides ``n_envs * new_tokens``.
+        prefill: DQN's rollouts of random tokens before anything is measured.
+        replay_transitions: Capacity, in transitions, of the replay buffers whose memory is measured.
     """
 
     model: str
@@ -47,14 +54,20 @@ class Workload:
     kl_coef: float | None = 0.05
     textbook_transitions: int = 2048
     textbook_tokens: int = 65_536
+    algorithm: str = "ppo"
+    batch_size: int = 512
+    prefill: int = 4
+    replay_transitions: int = 100_000
 
     def __post_init__(self) -> None:
         """Check what would otherwise be measured wrongly."""
-        for name in ("prompt_tokens", "new_tokens", "n_envs", "minibatch", "measured_tokens"):
+        for name in ("prompt_tokens", "new_tokens", "n_envs", "minibatch", "measured_tokens", "batch_size", "prefill"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.n_envs % self.minibatch:
+        if self.algorithm == "ppo" and self.n_envs % self.minibatch:
             raise ValueError(f"minibatch must divide n_envs={self.n_envs}, got {self.minibatch}")
+        if self.algorithm == "dqn" and self.tokens % self.batch_size:
+            raise ValueError(f"batch_size must divide n_envs * new_tokens={self.tokens}, got {self.batch_size}")
 
     @property
     def tokens(self) -> int:
@@ -71,8 +84,12 @@ class Workload:
         size = vocabulary_size(self.model)
         return np.random.default_rng(self.seed).integers(size, size=(self.n_envs, self.prompt_tokens))
 
-    def make_venv(self) -> Any:
-        """The environment for Stable-Baselines3: prompts of exact length, a cheap reward, no early end."""
+    def make_venv(self, **wrapper: Any) -> Any:
+        """The environment for Stable-Baselines3: prompts of exact length, a cheap reward, no early end.
+
+        Args:
+            **wrapper: ``wrapper_class`` and ``wrapper_kwargs`` of :func:`~agents.make_lm_vec_env`.
+        """
         from agents import make_lm_vec_env
         from lm_envs.data import PromptDataset
 
@@ -83,7 +100,7 @@ class Workload:
             "max_prompt_tokens": self.prompt_tokens,
             "max_new_tokens": self.new_tokens,
         }
-        return make_lm_vec_env("TextGen-v0", self.n_envs, seed=self.seed, env_kwargs=env_kwargs)
+        return make_lm_vec_env("TextGen-v0", self.n_envs, seed=self.seed, env_kwargs=env_kwargs, **wrapper)
 
 
 def even_share(prompts: list[str], completions: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:

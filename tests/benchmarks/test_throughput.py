@@ -127,6 +127,43 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert summary["1+2", "project"] == 165
 
 
+def test_dqn_has_ratios_of_its_own() -> None:
+    runs = [run_of(0, "project", 2, 100, 10), run_of(0, "textbook", 2, 10, 40)]
+    assert {row["name"]: row["median"] for row in compare(runs, "dqn")} == {
+        "update, project / textbook": 10,
+        "rollout, project / textbook": 10,
+        "end_to_end, project / textbook": 10,
+        "peak_memory, project / textbook": 0.25,
+    }
+
+
+def test_systems_belong_to_algorithms(capsys: pytest.CaptureFixture[str]) -> None:
+    assert throughput.parse([]).systems == ["project", "textbook", "generate"]
+    dqn = throughput.parse(["--algorithm", "dqn"])
+    assert dqn.systems == ["project", "textbook"]
+    assert dqn.lengths == [(16, 32), (32, 224)]
+    assert throughput.parse(["--algorithm", "dqn", "--systems", "textbook"]).systems == ["textbook"]
+    with pytest.raises(SystemExit):
+        throughput.parse(["--algorithm", "dqn", "--systems", "generate"])
+    assert "dqn has the systems project, textbook; got generate" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_command_line_compares_dqn(lm_folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "result.json"
+    sizes = "--lengths 2+3 --n-envs 2 --batch-size 3 --warmup 0 --measured-tokens 7 --rounds 1 --replay-transitions 600"
+    throughput.main(["--algorithm", "dqn", "--model", lm_folder, "--json", str(file), *sizes.split()])
+    result = json.loads(file.read_text())
+    assert result["settings"]["algorithm"] == "dqn"
+    assert [(run["system"], run["tokens"]) for run in result["runs"]] == [("project", 12), ("textbook", 6)]
+    assert [(row["length"], row["actions"]) for row in result["replay_memory"]] == [
+        ("2+3", "tokens"),
+        ("2+3", "16 candidates"),
+    ]
+    assert len(result["ratios"]) == 4
+    assert "16 candidates" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_command_line_measures_in_fresh_processes(
     lm_folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -177,3 +214,21 @@ def test_report_shows_speeds_memory_and_ratios(capsys: pytest.CaptureFixture[str
     assert "tiny on cpu, a processor, 1 thread(s)" in shown
     assert "1,234" in shown and "2.00 GiB" in shown
     assert "12.34 (12.34 to 12.34)" in shown
+    assert "replay memory" not in shown
+
+
+def test_report_shows_replay_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [run_of(0, "project", 2, 1234.4)]
+    result = {
+        "machine": {"device": "cpu", "cpu": "a processor", "cores": 2, "load_average": 0.1},
+        "settings": {"model": "tiny", "threads": 1},
+        "summary": summarise(runs),
+        "ratios": compare(runs, "dqn"),
+        "replay_memory": [
+            {"length": "1+2", "actions": "tokens", "project": 12.34, "textbook": 500.4, "ratio": 40.55, "stored": 9}
+        ],
+    }
+    print_report(result, Console(width=200))
+    shown = capsys.readouterr().out
+    assert "replay memory" in shown
+    assert all(text in shown for text in ("tokens", "12.3", "500", "40.5"))
