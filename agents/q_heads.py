@@ -11,27 +11,6 @@ from torch.nn import functional
 from lm_envs.inference.output_layer import OutputLayer
 
 
-class HiddenAdapter(nn.Module):
-    """Residual change of the hidden state with one hidden layer; none at the start.
-
-    Args:
-        hidden_size: Width of the language model.
-        width: Width of the hidden layer.
-    """
-
-    def __init__(self, hidden_size: int, width: int = 256) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(hidden_size, width)
-        self.output = nn.Linear(width, hidden_size)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
-
-    def forward(self, hidden: th.Tensor) -> th.Tensor:
-        """Changed hidden states ``(n, hidden_size)``, in the dtype that came."""
-        normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
-        return hidden + self.output(functional.silu(self.hidden(normed))).to(hidden.dtype)
-
-
 class Scores(nn.Module):
     """Numbers for a state from one hidden layer, all zero at the start: values of choices, quantiles of a value.
 

@@ -11,11 +11,12 @@ from torch import nn
 
 from agents.action_kinds import action_kind, number_of_actions
 from agents.language_model import LanguageModel
-from agents.q_heads import HiddenAdapter, Scores, candidate_logits, legal, legal_log_softmax
+from agents.q_heads import Scores, candidate_logits, legal, legal_log_softmax
 from agents.sequences import PackedSequences, pack_observations
 from agents.trained_weights import check_state_dict, trained_parameters
 from agents.warn_once import warn_once
 from lm_envs.errors import CheckpointError
+from lm_envs.inference.output_layer import OutputLayer
 
 TokenObs = Mapping[str, th.Tensor]
 
@@ -23,10 +24,11 @@ TokenObs = Mapping[str, th.Tensor]
 class LMQNetwork(nn.Module):
     """Action values from a language model's hidden states.
 
-    For tokens and candidate tokens ``Q(s, a) = V(s) + scale * log p(a | s)``, where ``p`` is the language model's
-    distribution over the legal actions, after a residual change of the hidden state, and V is a head. Both start at
-    zero, so at first Q is the pretrained model's log-probability times ``scale``, and greedy play is the model's
-    own. With ``dueling`` the mean over the legal actions takes the place of the normaliser
+    For tokens and candidate tokens ``Q(s, a) = V(s) + scale * log p(a | s) + w(a) g(s)``: ``p`` is the language model's
+    distribution over the legal actions, ``w(a)`` the token's row of its output layer, and V and g are heads. Both
+    start at zero, so at first Q is the pretrained model's log-probability times ``scale``, and greedy play is the
+    model's own. (Learning inside of the softmax alone is slow where the model is certain: its gradient vanishes.)
+    With ``dueling`` the mean over the legal actions is subtracted
     (`Wang et al. 2016 <https://arxiv.org/abs/1511.06581>`_). Other choices have values from a small head, zero at
     first.
 
@@ -35,7 +37,7 @@ class LMQNetwork(nn.Module):
         observation_space: That of a token environment.
         action_space: ``Discrete``: the vocabulary, the candidates of ``CandidateActions``, or other choices.
         scale: Value of a nat of log-probability, in units of the reward.
-        dueling: Whether to subtract the mean instead of the log-normaliser.
+        dueling: Whether to subtract the mean over the actions.
         n_quantiles: Number of quantiles of the return to predict (QR-DQN); None for the mean alone.
         is_target: Whether these are the values that targets are made of: illegal actions are minus infinity, gradients
             are not wanted.
@@ -68,7 +70,7 @@ class LMQNetwork(nn.Module):
         if self.actions_are == "choices":
             self.choices = Scores(model.hidden_size, n_values * self.n_actions)
         else:
-            self.adapter = HiddenAdapter(model.hidden_size)
+            self.correction = Scores(model.hidden_size, model.hidden_size)
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """What is trained, and nothing else: SB3 writes the online network's parameters over the target's."""
@@ -130,22 +132,25 @@ class LMQNetwork(nn.Module):
             scores = self.choices(hidden).view(len(hidden), -1, self.n_actions)
             values = state_values[:, :, None] + scores
             return values if self.n_quantiles else values[:, 0]
-        advantages = self.scale * self._advantages(hidden, columns)
+        advantages = self._advantages(hidden, columns)
         if self.n_quantiles is None:
             return state_values + advantages
         return state_values[:, :, None] + advantages[:, None]
 
     def _advantages(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
-        changed = self.adapter(hidden)
+        layer = self.lm.output_layer
+        linear, correction = OutputLayer(layer.weight), self.correction(hidden).to(layer.weight.dtype)
         if self.actions_are == "candidates":
-            logits = candidate_logits(self.lm.output_layer, changed, columns["candidate_ids"])
+            ids = columns["candidate_ids"]
+            logits, learned = candidate_logits(layer, hidden, ids), candidate_logits(linear, correction, ids)
         else:
-            logits = self.lm.output_layer.logits(changed)
+            logits, learned = layer.logits(hidden), linear.logits(correction)
+        advantages = self.scale * legal_log_softmax(logits, columns) + learned
         if not self.dueling:
-            return legal_log_softmax(logits, columns)
+            return advantages
         mask = columns.get("action_mask")
-        weights = th.ones_like(logits) if mask is None else mask.float()
-        return logits - (logits * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+        weights = th.ones_like(advantages) if mask is None else mask.float()
+        return advantages - (advantages * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
 
     def _check_origin(self, packed: PackedSequences) -> None:
         candidates = packed.columns.get("candidate_ids")
