@@ -6,14 +6,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.save_util import load_from_zip_file
 
-from agents.policies import LMActorCriticPolicy
 from lm_envs.errors import CheckpointError, LMEnvsError
 
 
-def load_policy(path: str | Path, device: str = "auto") -> LMActorCriticPolicy:
-    """Load the policy that ``model.save(path)`` saved, whatever the algorithm.
+def load_policy(path: str | Path, device: str = "auto") -> BasePolicy:
+    """Load the policy that ``model.save(path)`` saved, whatever the algorithm and the policy's class.
 
     The zip holds pickled Python objects: load only files that you trust.
 
@@ -22,7 +22,7 @@ def load_policy(path: str | Path, device: str = "auto") -> LMActorCriticPolicy:
         device: Where the policy goes.
 
     Raises:
-        CheckpointError: The file is missing, damaged, or of another kind of policy.
+        CheckpointError: The file is missing or damaged, or holds no policy.
     """
     if not Path(path).is_file():
         raise CheckpointError(f"there is no saved model {str(path)!r}.")
@@ -31,14 +31,13 @@ def load_policy(path: str | Path, device: str = "auto") -> LMActorCriticPolicy:
     try:
         data, params, _ = load_from_zip_file(str(path), device=device)
         assert data is not None
-        if data["policy_class"] is not LMActorCriticPolicy:
-            raise CheckpointError(
-                f"{str(path)!r} has a {data['policy_class']}; expected a policy of the class LMActorCriticPolicy."
-            )
+        policy_class = data.get("policy_class")
+        if not (isinstance(policy_class, type) and issubclass(policy_class, BasePolicy)):
+            raise CheckpointError(f"{str(path)!r} holds no policy of Stable-Baselines3; its class is {policy_class!r}.")
         kwargs = {key: value for key, value in data["policy_kwargs"].items() if key != "use_sde"}
-        policy = LMActorCriticPolicy(data["observation_space"], data["action_space"], lambda _: 0.0, **kwargs)
-        weights: Any = params["policy"]
-        policy.load_state_dict(weights)
+        policy: Any = policy_class(data["observation_space"], data["action_space"], lambda _: 0.0, **kwargs)
+        policy.load_state_dict(params["policy"])
+        policy.set_training_mode(False)
     except LMEnvsError:
         raise
     except Exception as error:  # unpickling a damaged file raises anything

@@ -12,6 +12,27 @@ from pathlib import Path
 from typing import Any
 
 
+@contextlib.contextmanager
+def fresh_file(path: Path) -> Iterator[Path]:
+    """Yield an empty file beside ``path`` that takes its place when the block ends without an exception.
+
+    Args:
+        path: The file; its folder must exist.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp's files are readable by their owner only
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write ``content`` into a temporary file beside ``path``, then move it there in one step.
 
@@ -19,18 +40,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         path: The file; its folder must exist.
         content: Bytes, or text that is written as UTF-8.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's files are readable by their owner only
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with fresh_file(path) as temporary:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.generation import complete
+from agents.evaluation import evaluate
+from agents.generation import Completion, complete
 from agents.prompts import choose_prompts
+from agents.recipes import TrainConfig
 from agents.reference_kl import ReferenceKLCallback
 from agents.training_runs.checkpoints import save_checkpoint, save_model
-from agents.training_runs.logs import JsonLinesLog
+from agents.training_runs.logs import STEP_COLUMN, JsonLinesLog
+from agents.value_policies import is_value_policy
 
 
 class _BetweenUpdates(BaseCallback):
@@ -45,39 +48,101 @@ class _BetweenUpdates(BaseCallback):
         raise NotImplementedError
 
 
-class SampleCallback(_BetweenUpdates):
-    """Log completions of the same few validation prompts, always with the same seed.
+class _OnValidationPrompts(_BetweenUpdates):
+    """Acts on completions of the same validation prompts, always with the same seed; greedy ones of value policies.
+
+    Args:
+        config: The run's settings.
+        every: Steps between completions.
+        n_prompts: Number of prompts.
+        seed: Chooses the prompts and seeds the sampling.
+    """
+
+    def __init__(self, config: TrainConfig, every: int, n_prompts: int, seed: int) -> None:
+        super().__init__(every)
+        self._config = config
+        self._seed = seed
+        self._indices = choose_prompts(config.evaluation_kwargs(), "validation", n_prompts, seed).tolist()
+
+    def complete(self) -> list[Completion]:
+        """One completion for each prompt."""
+        policy: Any = self.model.policy
+        return complete(
+            policy,
+            self._config.env_id,
+            self._config.evaluation_kwargs(),
+            wrapper_class=self._config.wrapper(),
+            indices=self._indices,
+            split="validation",
+            seed=self._seed,
+            deterministic=is_value_policy(policy),
+        )
+
+
+class SampleCallback(_OnValidationPrompts):
+    """Log completions of a few validation prompts.
 
     Args:
         log: Where to.
-        env_id: The environment.
-        env_kwargs: Its arguments.
+        config: The run's settings.
         every: Steps between samples.
         n_prompts: Number of prompts.
         seed: Chooses the prompts and seeds the sampling.
     """
 
-    def __init__(
-        self, log: JsonLinesLog, env_id: str, env_kwargs: dict[str, Any], every: int, n_prompts: int = 8, seed: int = 0
-    ) -> None:
-        super().__init__(every)
+    def __init__(self, log: JsonLinesLog, config: TrainConfig, every: int, n_prompts: int = 8, seed: int = 0) -> None:
+        super().__init__(config, every, n_prompts, seed)
         self._log = log
-        self._env = (env_id, env_kwargs)
-        self._indices = choose_prompts(env_kwargs, "validation", n_prompts, seed).tolist()
-        self._seed = seed
 
     def act(self) -> None:
         """Sample and write."""
-        policy: Any = self.model.policy
-        found = complete(policy, *self._env, indices=self._indices, split="validation", seed=self._seed)
-        self._log.append([{"step": self.model.num_timesteps, **item.to_dict()} for item in found])
+        self._log.append([{"step": self.model.num_timesteps, **item.to_dict()} for item in self.complete()])
 
     def _on_training_end(self) -> None:
         if self._acted_at != self.model.num_timesteps:
             self.act()
 
 
-class EarlyStopping(_BetweenUpdates):
+class ValidationCallback(_BetweenUpdates):
+    """Log every metric of :func:`agents.evaluation.evaluate` on validation prompts, as ``eval/METRIC``.
+
+    Args:
+        config: The run's settings.
+        every: Steps between evaluations.
+        n_prompts: Number of prompts.
+        seed: Chooses the prompts and seeds the sampling.
+    """
+
+    def __init__(self, config: TrainConfig, every: int, n_prompts: int = 128, seed: int = 0) -> None:
+        super().__init__(every)
+        self._config = config
+        self._n_prompts = n_prompts
+        self._seed = seed
+
+    def act(self) -> None:
+        """Evaluate and log; the row is written at once, so that it stands at its own step."""
+        policy: Any = self.model.policy
+        result = evaluate(
+            policy,
+            self._config.env_id,
+            self._config.evaluation_kwargs(),
+            wrapper_class=self._config.wrapper(),
+            split="validation",
+            n_prompts=self._n_prompts,
+            seed=self._seed,
+            deterministic=is_value_policy(policy),
+        )
+        for name, estimate in result.metrics.items():
+            self.logger.record(f"eval/{name}", estimate.mean)
+        self.logger.record(STEP_COLUMN, self.model.num_timesteps)
+        self.logger.dump(self.model.num_timesteps)
+
+    def _on_training_end(self) -> None:
+        if self._acted_at != self.model.num_timesteps:
+            self.act()
+
+
+class EarlyStopping(_OnValidationPrompts):
     """Stop when the reward on validation prompts has not improved for some evaluations; keep the best weights.
 
     Logs ``eval/reward`` and ``eval/best_reward``.
@@ -85,8 +150,7 @@ class EarlyStopping(_BetweenUpdates):
     Args:
         patience: Evaluations without a new best after which training stops.
         best: Where the best model is saved.
-        env_id: The environment.
-        env_kwargs: Its arguments.
+        config: The run's settings.
         every: Steps between evaluations.
         n_prompts: Number of prompts.
         seed: Chooses the prompts and seeds the sampling.
@@ -98,30 +162,18 @@ class EarlyStopping(_BetweenUpdates):
     """
 
     def __init__(
-        self,
-        patience: int,
-        best: Path,
-        env_id: str,
-        env_kwargs: dict[str, Any],
-        every: int,
-        n_prompts: int = 128,
-        seed: int = 0,
+        self, patience: int, best: Path, config: TrainConfig, every: int, n_prompts: int = 128, seed: int = 0
     ) -> None:
-        super().__init__(every)
+        super().__init__(config, every, n_prompts, seed)
         self._patience = patience
         self._best = best
-        self._env = (env_id, env_kwargs)
-        self._indices = choose_prompts(env_kwargs, "validation", n_prompts, seed).tolist()
-        self._seed = seed
         self.best_reward: float | None = None
         self.n_worse = 0
         self.stopped = False
 
     def act(self) -> None:
         """Evaluate; save the model if it is the best so far."""
-        policy: Any = self.model.policy
-        found = complete(policy, *self._env, indices=self._indices, split="validation", seed=self._seed)
-        reward = float(np.mean([item.reward for item in found]))
+        reward = float(np.mean([item.reward for item in self.complete()]))
         if self.best_reward is None or reward > self.best_reward:
             self.best_reward, self.n_worse = reward, 0
             save_model(self.model, self._best)
@@ -151,12 +203,16 @@ class CheckpointCallback(_BetweenUpdates):
     Args:
         folder: Where to.
         every: Steps between checkpoints; the first is at step 0.
-        kl: The callback whose coefficient is kept.
+        kl: The callback whose coefficient is kept, if there is one.
         early_stopping: The callback whose state is kept, if there is one.
     """
 
     def __init__(
-        self, folder: Path, every: int, kl: ReferenceKLCallback, early_stopping: EarlyStopping | None = None
+        self,
+        folder: Path,
+        every: int,
+        kl: ReferenceKLCallback | None = None,
+        early_stopping: EarlyStopping | None = None,
     ) -> None:
         super().__init__(every)
         self._folder = folder
@@ -165,14 +221,17 @@ class CheckpointCallback(_BetweenUpdates):
 
     def act(self) -> None:
         """Save one."""
-        state: dict[str, Any] = {"num_timesteps": self.model.num_timesteps, "kl_coef": self._kl.coef}
+        state: dict[str, Any] = {"num_timesteps": self.model.num_timesteps}
+        if self._kl is not None:
+            state["kl_coef"] = self._kl.coef
         if self._early_stopping is not None:
             state["early_stopping"] = self._early_stopping.state()
         save_checkpoint(self.model, self._folder, state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the checkpoint with ``state`` was saved."""
-        self._kl.coef = state["kl_coef"]
+        if self._kl is not None:
+            self._kl.coef = state["kl_coef"]
         self.go_on(state["num_timesteps"])
         if self._early_stopping is not None and "early_stopping" in state:
             self._early_stopping.restore(state["early_stopping"])

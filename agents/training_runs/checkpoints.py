@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch as th
 
-from agents.training_runs.atomic_files import write_atomically
+from agents.training_runs.atomic_files import fresh_file
 from lm_envs.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -24,32 +24,42 @@ logger = logging.getLogger(__name__)
 KEEP = 2
 """Checkpoints that stay: the newest, and the one before it in case the newest is damaged."""
 
-_STATE_MEMBER = "run_state.json"  # Stable-Baselines3 ignores members that it does not know
+# Stable-Baselines3 ignores members that it does not know.
+_STATE_MEMBER = "run_state.json"
+_REPLAY_BUFFER_MEMBER = "replay_buffer.pkl"
 _NAME = re.compile(r"step_(\d+)\.zip")
 
 Model = TypeVar("Model")
 
 
-def save_model(model: Any, path: Path, state: Mapping[str, Any] | None = None) -> None:
+def save_model(model: Any, path: Path, state: Mapping[str, Any] | None = None, replay_buffer: bool = False) -> None:
     """Save a Stable-Baselines3 model in one step; the algorithm's ``load`` reads it.
 
     Args:
         model: The algorithm.
         path: The zip.
         state: JSON values that travel in it.
+        replay_buffer: Whether the replay buffer travels in it, too, if the algorithm has one.
     """
-    buffer = io.BytesIO()
-    model.save(buffer)
-    if state is not None:
-        with zipfile.ZipFile(buffer, "a") as archive:
-            archive.writestr(_STATE_MEMBER, json.dumps(state))
-    write_atomically(path, buffer.getvalue())
+    with fresh_file(path) as temporary:
+        with temporary.open("wb") as file:
+            model.save(file)
+        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            if state is not None:
+                archive.writestr(_STATE_MEMBER, json.dumps(state))
+            if replay_buffer and getattr(model, "replay_buffer", None) is not None:
+                pickled = io.BytesIO()
+                model.save_replay_buffer(pickled)
+                archive.writestr(_REPLAY_BUFFER_MEMBER, pickled.getbuffer())
 
 
 def save_checkpoint(model: Any, folder: Path, state: Mapping[str, Any]) -> Path:
-    """Save model, ``state`` and random generators as the newest checkpoint, and remove all but :data:`KEEP`."""
+    """Save all that the run needs to go on as the newest checkpoint, and remove all but :data:`KEEP`.
+
+    That is the model, its replay buffer, ``state`` and the random generators.
+    """
     path = folder / f"step_{model.num_timesteps:012d}.zip"
-    save_model(model, path, {**state, "random": random_states()})
+    save_model(model, path, {**state, "random": random_states()}, replay_buffer=True)
     for old in checkpoints(folder)[KEEP:]:
         old.unlink(missing_ok=True)
     return path
@@ -113,6 +123,13 @@ def _load(path: Path, load: Callable[[Path], Model]) -> tuple[Model, dict[str, A
         raise
     except Exception as error:  # a whole zip with broken contents: unpickling raises anything
         raise CheckpointError(f"{type(error).__name__}: {error}") from error
+
+
+def load_replay_buffer(model: Any, path: Path) -> None:
+    """Give a model the replay buffer that is in a checkpoint, if there is one."""
+    with zipfile.ZipFile(path) as archive:
+        if _REPLAY_BUFFER_MEMBER in archive.namelist():
+            model.load_replay_buffer(io.BytesIO(archive.read(_REPLAY_BUFFER_MEMBER)))
 
 
 def random_states() -> dict[str, Any]:

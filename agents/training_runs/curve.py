@@ -12,13 +12,14 @@ from agents.training_runs.logs import STEP_COLUMN, read_columns
 from lm_envs.errors import MissingDependencyError
 
 REWARD, DIVERGENCE, VALIDATION = "rollout/ep_rew_mean", "kl/episode", "eval/reward"
+EXPLORATION = "rollout/exploration_rate"
 _BLUE, _ORANGE, _GREY = "#2563eb", "#d97706", "#6b7280"
 
 
 def draw_curve(
     progress: Path, picture: Path, title: str, evaluation: Mapping[str, Any], kl_target: float | None
 ) -> None:
-    """Draw mean reward and divergence over the steps.
+    """Draw mean reward, and divergence or exploration rate, over the steps.
 
     Args:
         progress: The run's ``progress.csv``.
@@ -37,7 +38,10 @@ def draw_curve(
     figure = Figure(figsize=(7, 5.2), dpi=120, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     _draw_rewards(above, progress, evaluation)
-    _draw_divergence(below, progress, evaluation, kl_target)
+    if read_columns(progress, STEP_COLUMN, EXPLORATION):
+        _draw_exploration(below, progress)
+    else:
+        _draw_divergence(below, progress, evaluation, kl_target)
     above.set_title(title, loc="left", fontsize=11)
     for axes in (above, below):
         axes.grid(alpha=0.25)
@@ -68,6 +72,12 @@ def _draw_divergence(axes: Any, progress: Path, evaluation: Mapping[str, Any], k
     axes.legend(loc="best", frameon=False, fontsize=9)
 
 
+def _draw_exploration(axes: Any, progress: Path) -> None:
+    _draw_line(axes, read_columns(progress, STEP_COLUMN, EXPLORATION), "exploration", color=_ORANGE)
+    axes.set_ylabel("share of random actions")
+    axes.set_ylim(0.0, 1.0)
+
+
 def _draw_line(axes: Any, points: list[tuple[float, ...]], label: str, **style: Any) -> None:
     if points:
         steps, values = zip(*points, strict=True)
@@ -79,7 +89,7 @@ def _draw_ends(axes: Any, evaluation: Mapping[str, Any], metric: str, color: str
     label: str | None = "held-out prompts, 95% interval"
     for moment in ("before", "after"):
         result = evaluation.get(moment)
-        if result is not None:
+        if result is not None and metric in result["metrics"]:
             estimate = result["metrics"][metric]
             mean = estimate["mean"]
             error = [[mean - estimate["low"]], [estimate["high"] - mean]]

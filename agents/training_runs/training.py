@@ -9,27 +9,33 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch as th
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
-from agents.algorithms import algorithm_class, split_hyperparameters
-from agents.evaluation import evaluate, reference_policy
+from agents.algorithms import has_language_model, policy_class
+from agents.env_wrappers import WrapperStack
+from agents.evaluation import evaluate
 from agents.export import export_hf
 from agents.policies import LMActorCriticPolicy
+from agents.pretrained_policy import untrained
 from agents.recipes import TrainConfig
 from agents.reference_kl import ReferenceKLCallback
-from agents.schedules import with_schedules
-from agents.sequence_rollout_buffer import SequenceRolloutBuffer
 from agents.token_rewards import TokenRewardsCallback
 from agents.training_runs.atomic_files import write_json
-from agents.training_runs.callbacks import CheckpointCallback, EarlyStopping, SampleCallback, callback_list
+from agents.training_runs.building import build_model, load_model
+from agents.training_runs.callbacks import (
+    CheckpointCallback,
+    EarlyStopping,
+    SampleCallback,
+    ValidationCallback,
+    callback_list,
+)
 from agents.training_runs.checkpoints import load_newest, restore_random_states, save_model
 from agents.training_runs.curve import draw_curve
 from agents.training_runs.folder import RunFolder, library_versions
 from agents.training_runs.logs import CsvLog, JsonLinesLog
-from agents.vec_env import make_lm_vec_env
-from lm_envs.errors import ConfigurationError, LMEnvsError, MissingDependencyError
+from agents.value_policies import is_value_policy
+from lm_envs.errors import ConfigurationError, MissingDependencyError
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +73,10 @@ def train(
     folder = RunFolder(path)
     folder.check_new()
     on_stage("loading the model")
-    kl = ReferenceKLCallback(config.kl_coef, config.kl_target)
+    of_algorithm = _callbacks_of_algorithm(config)
     model = build_model(config)
     folder.create(config)
-    return _run(config, folder, model, None, [TokenRewardsCallback(), kl, *callbacks], on_stage)
+    return _run(config, folder, model, None, [*of_algorithm, *callbacks], on_stage)
 
 
 def resume(
@@ -82,8 +88,9 @@ def resume(
 ) -> RunFolder:
     """Go on with a run from its last checkpoint that is whole.
 
-    Weights, optimizer, penalty coefficient, step count and random generators go on; logs are continued. Episodes that
-    were under way are lost, so the result is reproducible, yet not equal to that of a run that was never stopped.
+    Weights, optimizer, replay buffer, penalty coefficient, step count and random generators go on; logs are continued.
+    Episodes that were under way are lost, so the result is reproducible, yet not equal to that of a run that was never
+    stopped.
 
     Args:
         path: The run folder.
@@ -105,62 +112,19 @@ def resume(
     model, state = load_newest(folder.checkpoints, lambda checkpoint: load_model(config, checkpoint))
     if steps is not None:
         write_json(folder.config, {**config.to_dict(), "versions": library_versions()})
-    kl = ReferenceKLCallback(config.kl_coef, config.kl_target)
-    return _run(config, folder, model, state, [TokenRewardsCallback(), kl, *callbacks], on_stage)
+    return _run(config, folder, model, state, [*_callbacks_of_algorithm(config), *callbacks], on_stage)
 
 
-def build_model(config: TrainConfig) -> Any:
-    """Make environments and algorithm; everything that can be wrong with a configuration shows here.
-
-    Raises:
-        ConfigurationError: The algorithm or the device refuses a value.
-        LMEnvsError: Environment or model cannot be made.
-    """
-    algorithm, policy = split_hyperparameters(config.algorithm, config.hyperparameters)
-    schedules = with_schedules(algorithm)
-    policy |= {"model": config.model, "trainable": config.trainable, "dtype": config.dtype}
-    _prepare_torch(config)
-    venv = _environments(config, config.seed)
-    try:
-        return algorithm_class(config.algorithm)(
-            LMActorCriticPolicy,
-            venv,
-            rollout_buffer_class=SequenceRolloutBuffer,
-            policy_kwargs=policy,
-            seed=config.seed,
-            device=config.device,
-            **schedules,
-        )
-    except LMEnvsError:
-        raise
-    except (TypeError, ValueError, AssertionError) as error:
-        reason = str(error) or type(error).__name__
-        raise ConfigurationError(f"{config.algorithm} refuses its hyperparameters {algorithm}: {reason}") from error
-
-
-def load_model(config: TrainConfig, checkpoint: Path) -> Any:
-    """Load a checkpoint with new environments."""
-    _prepare_torch(config)
-    venv = _environments(config, config.seed)
-    return algorithm_class(config.algorithm).load(checkpoint, env=venv, device=config.device)
-
-
-def _environments(config: TrainConfig, seed: int) -> Any:
-    return make_lm_vec_env(config.env_id, config.n_envs, seed=seed, env_kwargs=config.environment_kwargs())
-
-
-def _prepare_torch(config: TrainConfig) -> None:
-    if config.threads is not None:
-        th.set_num_threads(config.threads)
-    if config.device == "auto":
-        return
-    try:
-        th.zeros(1, device=config.device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
+def _callbacks_of_algorithm(config: TrainConfig) -> list[BaseCallback]:
+    """What changes rewards of rollouts: credit for single tokens, then the penalty on divergence."""
+    if not config.on_policy:
+        return []
+    with_model = has_language_model(policy_class(config.algorithm, config.policy))
+    if config.kl_coef > 0 and not with_model:
         raise ConfigurationError(
-            f"no such device: {config.device!r} ({reason}). Use 'auto', 'cpu' or 'cuda'."
-        ) from error
+            f"kl_coef={config.kl_coef} needs a policy that is a language model; {config.policy} is none. Set it to 0."
+        )
+    return [TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target)] if with_model else []
 
 
 def _run(
@@ -174,40 +138,54 @@ def _run(
     """Evaluate, learn, evaluate again, and write everything."""
     if "before" not in folder.read_evaluation():
         on_stage("evaluating the untrained model")
-        untrained = reference_policy(model.policy)
-        _record_evaluation(config, folder, "before", untrained, untrained, step=0)
+        _evaluate_untrained(config, folder, model)
     model.set_logger(_logger(folder, 0 if state is None else model.num_timesteps))
-    ours = _callbacks(config, folder, model, state, next(c for c in callbacks if isinstance(c, ReferenceKLCallback)))
+    kl = next((callback for callback in callbacks if isinstance(callback, ReferenceKLCallback)), None)
+    ours = _callbacks(config, folder, model, state, kl)
     if state is not None:
         model.env.seed(config.seed + model.num_timesteps)  # other prompts than at the start
         restore_random_states(state["random"])
     remaining = config.steps - model.num_timesteps
     if remaining > 0:
         on_stage("training")
-        steps_per_row = min(STEPS_PER_LOG_ROW, config.steps // LOG_ROWS)
-        every = max(1, steps_per_row // (model.n_steps * model.n_envs))
-        model.learn(remaining, callback=[*ours, *callbacks], log_interval=every, reset_num_timesteps=state is None)
+        _learn(config, model, remaining, [*ours, *callbacks], goes_on=state is not None)
     model.logger.close()
     _finish(config, folder, model, on_stage)
     return folder
 
 
+def _learn(config: TrainConfig, model: Any, steps: int, callbacks: list[BaseCallback], goes_on: bool) -> None:
+    """Stock ``learn``, with rows of the log at the same distances whatever the algorithm."""
+    steps_per_row = max(1, min(STEPS_PER_LOG_ROW, config.steps // LOG_ROWS))
+    interval = None
+    if config.on_policy:
+        interval = max(1, steps_per_row // (model.n_steps * model.n_envs))
+    else:  # which count their log interval in episodes
+        callbacks = [*callbacks, LogEveryNTimesteps(steps_per_row)]
+    model.learn(steps, callback=callbacks, log_interval=interval, reset_num_timesteps=not goes_on)
+
+
 def _callbacks(
-    config: TrainConfig, folder: RunFolder, model: Any, state: dict[str, Any] | None, kl: ReferenceKLCallback
+    config: TrainConfig,
+    folder: RunFolder,
+    model: Any,
+    state: dict[str, Any] | None,
+    kl: ReferenceKLCallback | None,
 ) -> Sequence[BaseCallback]:
-    env = (config.env_id, config.environment_kwargs())
     interval = max(1, config.steps // SAMPLES_IN_A_RUN)
     log = JsonLinesLog(folder.samples, 0 if state is None else model.num_timesteps)
-    samples = SampleCallback(log, *env, every=interval, seed=EVALUATION_SEED)
-    early = None
+    samples = SampleCallback(log, config, every=interval, seed=EVALUATION_SEED)
+    validation = early = None
+    if config.eval_every is not None:
+        validation = ValidationCallback(config, config.eval_every, seed=EVALUATION_SEED)
     if config.early_stopping is not None:
         best = folder.checkpoints / "best.zip"
-        early = EarlyStopping(config.early_stopping, best, *env, every=interval, seed=EVALUATION_SEED)
+        early = EarlyStopping(config.early_stopping, best, config, every=interval, seed=EVALUATION_SEED)
     checkpoint = CheckpointCallback(folder.checkpoints, config.checkpoint_every, kl, early)
     if state is not None:
         checkpoint.restore(state)
         samples.go_on(model.num_timesteps)
-    return callback_list(early, checkpoint, samples)
+    return callback_list(early, checkpoint, samples, validation)
 
 
 def _logger(folder: RunFolder, after_step: int) -> Logger:
@@ -225,9 +203,11 @@ def _finish(config: TrainConfig, folder: RunFolder, model: Any, on_stage: Stage)
         model.set_parameters(str(best), device=model.device)
     on_stage("saving the model")
     save_model(model, folder.model)
-    export_hf(model, folder.hf)
+    if isinstance(model.policy, LMActorCriticPolicy) and model.policy.actions_are != "choices":
+        export_hf(model, folder.hf)
     on_stage("evaluating the trained model")
-    _record_evaluation(config, folder, "after", model.policy, reference_policy(model.policy), model.num_timesteps)
+    greedy = is_value_policy(model.policy)
+    _record_evaluation(config, folder, "after", model.policy, config.wrapper(), greedy, model.num_timesteps)
     title = f"{config.env_id} {config.label}: {config.algorithm}, {config.model}, seed {config.seed}"
     try:
         draw_curve(folder.progress, folder.curve, title, folder.read_evaluation(), config.kl_target)
@@ -235,21 +215,32 @@ def _finish(config: TrainConfig, folder: RunFolder, model: Any, on_stage: Stage)
         logger.warning("%s", error)
 
 
+def _evaluate_untrained(config: TrainConfig, folder: RunFolder, model: Any) -> None:
+    """Measure the pretrained language model, writing as the trained policy will: sampling, or greedily."""
+    environment = (config.env_id, config.evaluation_kwargs(), config.wrapper())
+    policy, wrapper = untrained(model.policy, *environment, device=config.device)
+    _record_evaluation(config, folder, "before", policy, wrapper, is_value_policy(model.policy), step=0)
+
+
 def _record_evaluation(
     config: TrainConfig,
     folder: RunFolder,
     moment: str,
-    policy: LMActorCriticPolicy,
-    reference: LMActorCriticPolicy,
+    policy: Any,
+    wrapper: WrapperStack | None,
+    greedy: bool,
     step: int,
 ) -> None:
     result = evaluate(
         policy,
         config.env_id,
-        config.environment_kwargs(),
+        config.evaluation_kwargs(),
+        wrapper_class=wrapper,
         n_prompts=config.eval_prompts,
         seed=EVALUATION_SEED,
-        reference=reference,
+        deterministic=greedy,
     )
-    entry = {"step": step, **result.to_dict(examples=N_EXAMPLES)}
+    entry = {"step": step, "deterministic": greedy, **result.to_dict(examples=N_EXAMPLES)}
+    if greedy:
+        entry["metrics"].pop("kl", None)  # a greedy policy has no finite divergence
     folder.write_evaluation({**folder.read_evaluation(), moment: entry})
