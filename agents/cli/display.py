@@ -43,6 +43,12 @@ def evaluation_table(console: Console, columns: Mapping[str, Mapping[str, Any]])
     return table
 
 
+def evaluation_title(n_prompts: int, split: str, greedy: bool) -> str:
+    """What an evaluation was made of."""
+    how = ", greedy completions" if greedy else ""
+    return f"{n_prompts} prompts of the split {split!r}{how}, 95% intervals"
+
+
 def _label(metric: str) -> str:
     return _LABELS.get(metric, metric.replace("reward/", "  "))
 

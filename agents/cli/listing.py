@@ -70,9 +70,8 @@ def _tasks() -> dict[str, str]:
 
 def _rewards() -> dict[str, str]:
     from lm_envs import rewards
-    from lm_envs.rewards.registry import _registered
 
-    return {name: first_line(_registered[name]) for name in rewards.names()}
+    return {name: first_line(rewards.registered(name)) for name in rewards.names()}
 
 
 def _models() -> dict[str, str]:
@@ -83,11 +82,12 @@ def _models() -> dict[str, str]:
 
 def _algorithms() -> dict[str, str]:
     from agents.algorithms import ALGORITHMS
+    from agents.recipe_files import observations
 
     found = {}
-    for name, (module, attribute) in ALGORITHMS.items():
-        missing = "" if importlib.util.find_spec(module) else " (not installed)"
-        found[name] = f"{module}.{attribute}{missing}"
+    for name, algorithm in ALGORITHMS.items():
+        missing = "" if importlib.util.find_spec(algorithm.module) else " (not installed)"
+        found[name] = f"{algorithm.module}.{algorithm.name}{missing}; observes {' or '.join(observations(name))}"
     return found
 
 

@@ -9,31 +9,24 @@ import typer
 from rich.text import Text
 
 from agents.cli.display import rewards_line
+from agents.cli.environment_options import EnvironmentOptions, takes_options
 from agents.cli.messages import console, errors_as_messages, printable
-from agents.cli.options import (
-    Dataset,
-    Debug,
-    EnvKwarg,
-    Reward,
-    Seed,
-    Split,
-    Task,
-    environment_arguments,
-    reward_specification,
-)
+from agents.cli.options import Debug, Seed, Split
 from lm_envs.errors import ConfigurationError
 
 
+@takes_options
 def play(
-    env_id: Annotated[str, typer.Argument(help="Environment id.")] = "TextGen-v0",
+    options: EnvironmentOptions,
+    env_id: Annotated[
+        str, typer.Argument(metavar="[ENV_ID_OR_RUN]", help="Environment id, or a run folder: its environment.")
+    ] = "TextGen-v0",
     prompt: Annotated[list[str] | None, typer.Option("--prompt", "-p", help="A prompt of your own.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="Whose tokens are counted.")] = "tiny",
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Whose tokens are counted.", show_default="tiny")
+    ] = None,
     split: Split = "train",
     seed: Seed = 0,
-    task: Task = None,
-    dataset: Dataset = None,
-    reward: Reward = None,
-    env_kwarg: EnvKwarg = None,
     debug: Debug = False,
 ) -> None:
     """Be the agent: type the completion, see the reward. An empty line ends the game.
@@ -42,13 +35,11 @@ def play(
     """
     with errors_as_messages(debug):
         from agents.cli.prompting import own_prompts
+        from agents.cli.targets import environment_of
         from agents.prompts import choose_prompts
-        from agents.recipes import check_names
 
-        check_names(env_id, task, dataset)
-        given = {"task": task, "dataset": dataset, "reward": reward_specification(reward), "model": model}
-        kwargs = {key: value for key, value in given.items() if value is not None}
-        kwargs |= environment_arguments(env_kwarg)
+        given = options.arguments() | ({} if model is None else {"model": model})
+        env_id, kwargs = environment_of(env_id, given)
         if prompt:
             kwargs, _ = own_prompts(kwargs, prompt)
         order = list(range(len(prompt))) if prompt else choose_prompts(kwargs, split, sys.maxsize, seed).tolist()

@@ -59,16 +59,16 @@ class LiveTraining:
         self._started_at, self._start_time = steps, time.perf_counter()
         self._lines = steps * LINES_IN_A_RUN // self._total
 
-    def update(self, steps: int, reward: float | None, divergence: float | None) -> None:
+    def update(self, steps: int, reward: float | None, second: str) -> None:
         """Show how far it is.
 
         Args:
             steps: Environment steps so far.
             reward: Mean return of the last episodes.
-            divergence: KL divergence of the last rollout, nats per episode.
+            second: What else is worth seeing, see :func:`divergence_text` and :func:`exploration_text`.
         """
         speed = (steps - self._started_at) / max(time.perf_counter() - self._start_time, 1e-9)
-        live = live_text(reward, divergence, speed)
+        live = live_text(reward, second, speed)
         if self._progress is not None:
             self._progress.update(self._bar, completed=min(steps, self._total), live=live)
         elif self._console is not None and steps * LINES_IN_A_RUN // self._total > self._lines:
@@ -80,11 +80,20 @@ class LiveTraining:
         return [] if self._console is None else [_callback(self)]
 
 
-def live_text(reward: float | None, divergence: float | None, speed: float) -> str:
+def live_text(reward: float | None, second: str, speed: float) -> str:
     """For example ``reward 0.71  KL 4.2  1,830 tok/s``; a dash for what is not known yet."""
     shown_reward = "-" if reward is None else f"{reward:.3f}"
-    shown_divergence = "-" if divergence is None else f"{round(divergence, 1) + 0.0:.1f}"  # no -0.0
-    return f"reward {shown_reward}  KL {shown_divergence}  {speed:,.0f} tok/s"
+    return "  ".join(part for part in (f"reward {shown_reward}", second, f"{speed:,.0f} tok/s") if part)
+
+
+def divergence_text(divergence: float | None) -> str:
+    """The KL divergence of the last rollout in nats per episode."""
+    return "KL -" if divergence is None else f"KL {round(divergence, 1) + 0.0:.1f}"  # no -0.0
+
+
+def exploration_text(rate: float) -> str:
+    """The share of actions that are random."""
+    return f"exploring {rate:.0%}"
 
 
 def _progress(console: Console) -> Progress:
@@ -110,11 +119,15 @@ def _callback(display: LiveTraining) -> BaseCallback:
         def _on_step(self) -> bool:
             episodes = self.model.ep_info_buffer or ()
             reward = float(np.mean([episode["r"] for episode in episodes])) if episodes else None
-            display.update(self.model.num_timesteps, reward, self._divergence())
+            display.update(self.model.num_timesteps, reward, self._second())
             return True
 
-        def _divergence(self) -> float | None:
+        def _second(self) -> str:
+            rate = getattr(self.model, "exploration_rate", None)
+            if rate is not None:
+                return exploration_text(rate)
             siblings = getattr(self.locals["callback"], "callbacks", [])
-            return next((c.episode_kl or None for c in siblings if isinstance(c, ReferenceKLCallback)), None)
+            penalties = [callback for callback in siblings if isinstance(callback, ReferenceKLCallback)]
+            return divergence_text(penalties[0].episode_kl or None) if penalties else ""
 
     return _Feed()

@@ -7,26 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from agents.cli.evaluate import load_target
-from agents.cli.messages import console, errors_as_messages
-from agents.cli.options import Dataset, Debug, Device, Environment, EnvKwarg, Json, Reward, Seed, Split, Task
+from agents.cli.environment_options import PolicyOptions, takes_options
+from agents.cli.messages import console, errors_as_messages, say
+from agents.cli.options import Debug, Json, Seed, Split
 
 
+@takes_options
 def sample(
     target: Annotated[str, typer.Argument(metavar="RUN_OR_MODEL", help="Run folder, saved zip, or model name.")],
+    options: PolicyOptions,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[PROMPT]...", help="Prompts of your own.")] = None,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Completions for each prompt.")] = 1,
     prompts: Annotated[int, typer.Option("--prompts", "-p", min=1, help="Prompts of the split, if none given.")] = 4,
     split: Split = "validation",
     temperature: Annotated[float | None, typer.Option("--temperature", "-T", help="Instead of the policy's.")] = None,
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Greedy completions.")] = False,
     seed: Seed = 0,
-    env: Environment = None,
-    task: Task = None,
-    dataset: Dataset = None,
-    reward: Reward = None,
-    env_kwarg: EnvKwarg = None,
-    device: Device = "auto",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -35,7 +30,7 @@ def sample(
     Example: lm-envs sample runs/MY_RUN --n 3 --temperature 0.7
     """
     with errors_as_messages(debug):
-        loaded = load_target(target, env, task, dataset, reward, env_kwarg, device, split)
+        loaded = options.load(target, split)
         from agents.cli.prompting import own_prompts
         from agents.generation import complete
         from agents.prompts import choose_prompts
@@ -46,15 +41,17 @@ def sample(
             indices = list(range(len(texts)))
         else:
             indices = choose_prompts(kwargs, split, prompts, seed).tolist()
-        repeated = [index for index in indices for _ in range(n)]
+        if n > 1 and options.greedy(loaded):
+            say("note", "yellow", f"completions are greedy: the {n} of each prompt are the same.")
         found = complete(
             loaded.policy,
             loaded.env_id,
             kwargs,
-            indices=repeated,
+            wrapper_class=loaded.wrapper,
+            indices=[index for index in indices for _ in range(n)],
             split=split,
             seed=seed,
-            deterministic=deterministic,
+            deterministic=options.greedy(loaded),
             temperature=temperature,
         )
         _show([item.to_dict() for item in found], rewarded, as_json)

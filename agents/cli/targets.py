@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.env_wrappers import Entries, WrapperStack, wrapper_stack
+from agents.recipes import check_names
 from lm_envs.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from agents.policies import LMActorCriticPolicy
+    from stable_baselines3.common.policies import BasePolicy
+
     from agents.recipes import TrainConfig
 
 
@@ -23,12 +26,14 @@ class Source:
         model: The name of the language model; None: the zip tells.
         env_id: The environment.
         env_kwargs: Its arguments.
+        env_wrapper: Its wrappers.
     """
 
     saved: Path | None
     model: str | None
     env_id: str
     env_kwargs: dict[str, Any]
+    env_wrapper: Entries = field(default_factory=list)
 
     def load(self, device: str = "auto") -> Target:
         """Load the policy.
@@ -40,9 +45,13 @@ class Source:
             from agents.saved_policy import load_policy
 
             policy = load_policy(self.saved, device)
-            return Target(policy, self.env_id, {"model": policy.model_name, **self.env_kwargs})
+            of_policy = getattr(policy, "model_name", None)
+            kwargs = {**({} if of_policy is None else {"model": of_policy}), **self.env_kwargs}
+            return Target(policy, self.env_id, kwargs, wrapper_stack(self.env_wrapper, device))
+        from agents.pretrained_policy import pretrained_policy
+
         kwargs = {**self.env_kwargs, "model": self.model}
-        return Target(_pretrained_policy(str(self.model), self.env_id, kwargs, device), self.env_id, kwargs)
+        return Target(pretrained_policy(self.env_id, kwargs, device), self.env_id, kwargs)
 
 
 @dataclass(frozen=True)
@@ -53,11 +62,13 @@ class Target:
         policy: The policy.
         env_id: The environment.
         env_kwargs: Its arguments.
+        wrapper: What wraps it, for ``wrapper_class``; None for nothing.
     """
 
-    policy: LMActorCriticPolicy
+    policy: BasePolicy
     env_id: str
     env_kwargs: dict[str, Any]
+    wrapper: WrapperStack | None = None
 
 
 def find_source(name: str, env_id: str | None, overrides: Mapping[str, Any]) -> Source:
@@ -72,29 +83,56 @@ def find_source(name: str, env_id: str | None, overrides: Mapping[str, Any]) -> 
         CheckpointError: It looks like a path, and nothing is there; or a run has no saved model.
         UnknownNameError: There is no such environment or task.
     """
-    from agents.recipes import check_names
-
     path = Path(name)
     config = _run_config(path)
-    own = {} if config is None else config.environment_kwargs()
-    kwargs = {key: value for key, value in {**own, **overrides}.items() if value is not None}
-    for chosen, other in (("task", "dataset"), ("dataset", "task")):
-        if chosen in overrides and other not in overrides:
-            kwargs.pop(other, None)
-    check_names(env_id or "TextGen-v0", kwargs.get("task"), kwargs.get("dataset"))
+    kwargs = _environment_kwargs(config, overrides)
     env_id = env_id or ("TextGen-v0" if config is None else config.env_id)
+    check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
+    wrappers = [] if config is None else config.env_wrapper
     if path.is_dir() and config is not None:
-        return Source(_newest_model(path), None, env_id, kwargs)
+        return Source(_newest_model(path), None, env_id, kwargs, wrappers)
     if path.suffix == ".zip":
         if not path.is_file():
             raise CheckpointError(f"there is no saved model {name!r}.")
-        return Source(path, None, env_id, kwargs)
+        return Source(path, None, env_id, kwargs, wrappers)
     if not path.exists() and (path.is_absolute() or path.parts[0] in (".", "..", "runs")):
         raise CheckpointError(f"there is no run folder, saved model or model folder {name!r}.")
     from lm_envs.models import resolve
 
     resolve(name)
     return Source(None, name, env_id, kwargs)
+
+
+def environment_of(name: str, overrides: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An environment without its policy.
+
+    Args:
+        name: Id of an environment, or a run folder.
+        overrides: Arguments that replace the run's own.
+
+    Returns:
+        The id, the arguments; ``model`` is among them.
+
+    Raises:
+        UnknownNameError: There is no such environment or task.
+    """
+    config = _run_config(Path(name))
+    kwargs = {"model": "tiny", **_environment_kwargs(config, overrides)}
+    env_id = name if config is None else config.env_id
+    check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
+    return env_id, kwargs
+
+
+def _environment_kwargs(config: TrainConfig | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's arguments of the environment, with those that replace them."""
+    own = {} if config is None else config.evaluation_kwargs()
+    kwargs = {key: value for key, value in {**own, **overrides}.items() if value is not None}
+    for chosen, other in (("task", "dataset"), ("dataset", "task")):
+        if chosen in overrides and other not in overrides:
+            kwargs.pop(other, None)
+    if "task" in overrides and "reward" not in overrides:  # a task brings its own
+        kwargs.pop("reward", None)
+    return kwargs
 
 
 def _run_config(path: Path) -> TrainConfig | None:
@@ -119,16 +157,3 @@ def _newest_model(run: Path) -> Path:
         say("note", "yellow", f"the run is not finished; its checkpoint {checkpoint.name} is used.")
         return checkpoint
     raise CheckpointError(f"the run {str(run)!r} has neither model.zip nor a checkpoint yet.")
-
-
-def _pretrained_policy(model: str, env_id: str, env_kwargs: dict[str, Any], device: str) -> LMActorCriticPolicy:
-    """The untrained model as a policy for the environment."""
-    import gymnasium as gym
-    from stable_baselines3.common.utils import get_device
-
-    from agents.policies import LMActorCriticPolicy
-
-    env = gym.make(env_id, **env_kwargs)
-    spaces = env.observation_space, env.action_space
-    env.close()
-    return LMActorCriticPolicy(*spaces, lambda _: 0.0, model=model, trainable="heads").to(get_device(device))

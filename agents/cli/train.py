@@ -33,6 +33,9 @@ def train(
     reward: Reward = None,
     model: options.Model = None,
     algo: options.Algorithm = None,
+    observation: options.Observation = None,
+    candidates: options.Candidates = None,
+    conf_file: options.ConfFile = None,
     steps: options.Steps = None,
     seed: options.RunSeed = None,
     n_envs: options.NEnvs = None,
@@ -46,6 +49,7 @@ def train(
     dtype: options.DType = None,
     device: options.RunDevice = None,
     eval_prompts: options.EvalPrompts = None,
+    eval_every: options.EvalEvery = None,
     early_stopping: options.EarlyStopping = None,
     checkpoint_every: options.CheckpointEvery = None,
     threads: options.Threads = None,
@@ -57,6 +61,7 @@ def train(
     Numbers that are not given come from the recipe of the algorithm and the task; config.json has them all.
 
     Example: lm-envs train TextGen-v0 --task reviews --model tiny --seed 0
+    Example: lm-envs train --algo dqn --observation hidden
     """
     given = dict(locals())  # every option by its name
     with errors_as_messages(debug):
@@ -70,8 +75,8 @@ def _config(given: dict[str, Any]) -> TrainConfig:
     from agents.recipes import make_config
 
     same_name = (
-        "task dataset model steps seed n_envs kl_coef kl_target trainable dtype device eval_prompts early_stopping "
-        "checkpoint_every threads"
+        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target trainable dtype "
+        "device eval_prompts eval_every early_stopping checkpoint_every threads"
     )
     return make_config(
         given["env_id"] or "TextGen-v0",
@@ -95,6 +100,7 @@ def _check_resume(given: dict[str, Any]) -> None:
 
 
 def _train(given: dict[str, Any]) -> RunFolder:
+    from agents.env_wrappers import describe
     from agents.training_runs.folder import RunFolder, default_folder
 
     config = _config(given)
@@ -105,6 +111,9 @@ def _train(given: dict[str, Any]) -> RunFolder:
             f"[bold]{config.algorithm.upper()}[/] on [bold]{config.env_id}[/] {escape(config.label)}, "
             f"model {escape(config.model)}, {config.steps:,} steps, seed {config.seed}"
         )
+        console().print(f"policy:     {config.policy.rpartition('.')[2]}", markup=False, soft_wrap=True)
+        if config.env_wrapper:
+            console().print(f"wrappers:   {describe(config.env_wrapper)}", markup=False, soft_wrap=True)
         console().print(f"run folder: {path}", markup=False, soft_wrap=True)
     with _live(config.steps, given["quiet"]) as live, errors_as_messages(given["debug"], _hint(path)):
         from agents.training_runs import training
@@ -137,13 +146,13 @@ def _live(total: int, quiet: bool) -> Any:
 
 def _report(folder: RunFolder) -> None:
     """Before and after: completions, then numbers."""
-    from agents.cli.display import before_after_table, evaluation_table
+    from agents.cli.display import before_after_table, evaluation_table, evaluation_title
 
     results = folder.read_evaluation()
     before, after = results["before"], results["after"]
     out = console()
     out.print(before_after_table(out, before["examples"], after["examples"]))
-    title = f"{after['n_prompts']} prompts of the split {after['split']!r}, 95% intervals"
+    title = evaluation_title(after["n_prompts"], after["split"], after.get("deterministic", False))
     out.print(title, style="bold", soft_wrap=True)
     out.print(evaluation_table(out, {"before": before, "after": after}))
     out.print(f"run folder: {folder.path}", markup=False, soft_wrap=True)

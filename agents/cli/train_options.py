@@ -10,6 +10,16 @@ import typer
 EnvId = Annotated[str | None, typer.Argument(help="Environment id.", show_default="TextGen-v0")]
 Model = Annotated[str | None, typer.Option("--model", "-m", help="Alias, hub id or folder.", show_default="tiny")]
 Algorithm = Annotated[str | None, typer.Option("--algo", "-a", help="Algorithm.", show_default="ppo")]
+Observation = Annotated[
+    str | None, typer.Option(help="tokens, or hidden: states of the frozen model for an MLP.", show_default="tokens")
+]
+Candidates = Annotated[
+    int | None,
+    typer.Option(help="Actions are the model's K likeliest tokens; 0: all tokens.", metavar="K", show_default=False),
+]
+ConfFile = Annotated[
+    Path | None, typer.Option(help="Hyperparameters in RL-Zoo's YAML format.", show_default="the recipe's")
+]
 Steps = Annotated[int | None, typer.Option("--steps", "-n", help="Environment steps (tokens).")]
 RunSeed = Annotated[int | None, typer.Option("--seed", "-s", help="Seed of everything random.", show_default="0")]
 NEnvs = Annotated[int | None, typer.Option("--n-envs", help="Environments side by side.")]
@@ -25,7 +35,7 @@ Hyperparameter = Annotated[
         show_default=False,
     ),
 ]
-KLCoef = Annotated[float | None, typer.Option(help="Penalty per nat from the pretrained model.")]
+KLCoef = Annotated[float | None, typer.Option(help="Penalty per nat from the pretrained model; on-policy only.")]
 KLTarget = Annotated[
     float | None,
     typer.Option(help="Nats an episode to steer to; 0: fixed coefficient."),
@@ -34,6 +44,7 @@ Trainable = Annotated[str | None, typer.Option(help="all, top:N or heads.", show
 DType = Annotated[str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")]
 RunDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 EvalPrompts = Annotated[int | None, typer.Option(help="Held-out prompts before and after.")]
+EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations on validation prompts.", metavar="N")]
 EarlyStopping = Annotated[int | None, typer.Option(help="Stop after N validations without improvement.", metavar="N")]
 CheckpointEvery = Annotated[int | None, typer.Option(help="Steps between checkpoints.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads.")]

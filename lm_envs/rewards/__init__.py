@@ -13,7 +13,7 @@ from lm_envs.rewards.fluency import Fluency
 from lm_envs.rewards.grammar import Grammar
 from lm_envs.rewards.keywords import Keywords
 from lm_envs.rewards.overlap import Bleu, ChrF, Rouge, Ter
-from lm_envs.rewards.registry import get, names, register
+from lm_envs.rewards.registry import get, names, register, registered
 from lm_envs.rewards.sentiment import Sentiment
 from lm_envs.rewards.shape import Distinct, Length, Repetition
 from lm_envs.rewards.specification import make_reward
@@ -41,4 +41,5 @@ __all__ = [
     "make_reward",
     "names",
     "register",
+    "registered",
 ]

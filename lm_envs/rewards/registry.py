@@ -63,10 +63,7 @@ def get(name: str, **params: Any) -> RewardFunction:
         ConfigurationError: A parameter is unknown, missing or has an impossible value.
         MissingDependencyError: The reward needs a package that is not installed.
     """
-    if name not in _registered:
-        remedy = "Register your own with lm_envs.rewards.register, or pass the function itself."
-        raise UnknownNameError.for_name("reward", name, _registered, remedy)
-    factory = _registered[name]
+    factory = registered(name)
     _check_parameters(name, factory, params)
     if _is_reward(factory):
         return functools.partial(factory, **params) if params else factory
@@ -82,6 +79,18 @@ def get(name: str, **params: Any) -> RewardFunction:
 def names() -> list[str]:
     """All registered names in alphabetical order."""
     return sorted(_registered)
+
+
+def registered(name: str) -> Callable[..., Any]:
+    """What is registered under ``name``: a reward, or what makes one; its docstring tells about it.
+
+    Raises:
+        UnknownNameError: Nothing is registered under ``name``.
+    """
+    if name not in _registered:
+        remedy = "Register your own with lm_envs.rewards.register, or pass the function itself."
+        raise UnknownNameError.for_name("reward", name, _registered, remedy)
+    return _registered[name]
 
 
 def _is_reward(factory: Callable[..., Any]) -> bool:

@@ -10,7 +10,7 @@ from agents.cli.display import before_after_table, episode, evaluation_table
 from agents.cli.messages import printable
 from agents.cli.options import key_values, reward_specification
 from agents.cli.play import joined
-from agents.cli.progress import LiveTraining, live_text
+from agents.cli.progress import LiveTraining, divergence_text, exploration_text, live_text
 
 RESULT = {"metrics": {"reward": {"mean": 0.5, "low": 0.25, "high": 0.75}, "kl": {"mean": 0.0, "low": 0.0, "high": 0.0}}}
 ITEM = {"prompt": "A [red]tent[/red] ", "completion": "word " * 60 + "\x1b[31m", "reward_terms": {"a": 0.5, "b": -0.1}}
@@ -58,7 +58,7 @@ def test_progress_without_a_terminal_is_a_few_lines() -> None:
         live.stage("training")
         live.begin(0)
         for step in range(4, 1_001, 4):
-            live.update(step, 0.5, None)
+            live.update(step, 0.5, divergence_text(None))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[0] == "training" and len(lines) == 11
     assert lines[-1].strip().startswith("1,000 / 1,000 steps   reward 0.500  KL -")
@@ -69,10 +69,12 @@ def test_progress_on_a_terminal_shows_the_live_numbers() -> None:
     with LiveTraining(console, total=100) as live:
         live.stage("training")
         live.begin(0)
-        live.update(50, 0.625, 3.25)
+        live.update(50, 0.625, divergence_text(3.25))
     assert "reward 0.625  KL 3.2" in console.file.getvalue()  # type: ignore[attr-defined]
-    assert live_text(0.5, -0.01, 0.0) == "reward 0.500  KL 0.0  0 tok/s"
-    assert live_text(None, None, 1234.5) == "reward -  KL -  1,234 tok/s"
+    assert live_text(0.5, divergence_text(-0.01), 0.0) == "reward 0.500  KL 0.0  0 tok/s"
+    assert live_text(None, divergence_text(None), 1234.5) == "reward -  KL -  1,234 tok/s"
+    assert live_text(0.5, exploration_text(0.25), 10.0) == "reward 0.500  exploring 25%  10 tok/s"
+    assert live_text(0.5, "", 10.0) == "reward 0.500  10 tok/s"
 
 
 def test_option_values_are_literals_or_texts() -> None:
