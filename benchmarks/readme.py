@@ -18,6 +18,7 @@ THROUGHPUT = (
     "throughput_smollm2_cpu.json",
     "throughput_smollm2_cpu_bfloat16.json",
 )
+DQN = "throughput_dqn.json"
 NAMES = {"project": "this project", "textbook": "textbook SB3 policy", "generate": "`generate` + one update (bound)"}
 METRICS = {
     "reward": "mean reward (sentiment, 0 to 1)",
@@ -36,7 +37,7 @@ def main() -> None:
 
 def updated(text: str) -> str:
     """The README's text with each measured part made anew from the results."""
-    for name, part in (("learning", learning_part()), ("throughput", throughput_part())):
+    for name, part in (("learning", learning_part()), ("throughput", throughput_part()), ("dqn", dqn_part())):
         halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)
         if len(halves) != 4:
             raise ValueError(f"expected one part {name!r} in README.md, found {len(halves) // 3}")
@@ -71,8 +72,34 @@ def throughput_part() -> str:
     return "\n\n".join([*parts, alone])
 
 
+def dqn_part() -> str:
+    """The tables of ``benchmarks/results/throughput_dqn.json``."""
+    result = _read(DQN)
+    settings = result["settings"]
+    lines = [
+        f"DQN, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
+        f"{settings['dtype']}, all weights trained, {settings['batch_size']} transitions in a gradient step, as many "
+        f"collected as trained on, median of {settings['rounds']} rounds on {_machine(result)}; prompt + new tokens:",
+        "",
+        "| | | transitions/s trained on | tokens/s collected | both | peak memory |",
+        "|---|---|---|---|---|---|",
+        *(_speed_row(row, ("update", "rollout", "end_to_end")) for row in result["summary"]),
+        "",
+        *_ratio_table(result),
+        "",
+        "| replay memory, bytes a transition | this project | `DictReplayBuffer` | ratio |",
+        "|---|---|---|---|",
+    ]
+    for row in result["replay_memory"]:
+        memory = f"{row['project']:.1f} | {row['textbook']:,.0f} | {row['ratio']:.1f}"
+        lines.append(f"| {row['length']}, actions: {row['actions']} | {memory} |")
+    if "note" in result:
+        lines += ["", result["note"]]
+    return "\n".join(lines)
+
+
 def _throughput_tables(result: dict[str, Any]) -> str:
-    settings, lengths = result["settings"], list(dict.fromkeys(row["length"] for row in result["summary"]))
+    settings = result["settings"]
     lines = [
         f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
         f"{settings['dtype']}, KL on, median of {settings['rounds']} rounds on {_machine(result)}; "
@@ -81,19 +108,30 @@ def _throughput_tables(result: dict[str, Any]) -> str:
         "| | | rollout | update | end to end | peak memory |",
         "|---|---|---|---|---|---|",
     ]
-    for row in result["summary"]:
-        speeds = " | ".join(f"{row[metric]['median']:,.0f}" for metric in ("rollout", "update", "end_to_end"))
-        memory = row["peak_memory"]["median"] / 2**30
-        lines.append(f"| {row['length']} | {NAMES[row['system']]} | {speeds} | {memory:.2f} GiB |")
-    lines += [
-        "",
+    lines += [_speed_row(row, ("rollout", "update", "end_to_end")) for row in result["summary"]]
+    return "\n".join([*lines, "", *_ratio_table(result)])
+
+
+def _speed_row(row: dict[str, Any], metrics: tuple[str, ...]) -> str:
+    speeds = " | ".join(f"{row[metric]['median']:,.0f}" for metric in metrics)
+    memory = row["peak_memory"]["median"] / 2**30
+    return f"| {row['length']} | {NAMES[row['system']]} | {speeds} | {memory:.2f} GiB |"
+
+
+def _ratio_table(result: dict[str, Any]) -> list[str]:
+    lengths = _lengths(result)
+    lines = [
         "| ratio, median (least to greatest) | " + " | ".join(lengths) + " |",
         "|---|" + "---|" * len(lengths),
     ]
     for name in dict.fromkeys(row["name"] for row in result["ratios"]):
         cells = {row["length"]: row for row in result["ratios"] if row["name"] == name}
         lines.append(f"| {name} | " + " | ".join(_ratio(cells.get(length)) for length in lengths) + " |")
-    return "\n".join(lines)
+    return lines
+
+
+def _lengths(result: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(row["length"] for row in result["summary"]))
 
 
 def _read(name: str) -> dict[str, Any]:
