@@ -11,6 +11,16 @@ import pytest
 
 from agents.recipes import TrainConfig, make_config
 
+_OFF_POLICY = {"learning_starts": 16, "batch_size": 8, "train_freq": 2, "gradient_steps": 1, "buffer_size": 2_000}
+SMALL: dict[str, dict[str, Any]] = {
+    "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1},
+    "a2c": {"n_steps": 8},
+    "trpo": {"n_steps": 8, "batch_size": 16, "cg_max_steps": 2, "n_critic_updates": 1},
+    "maskable_ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1},
+    "dqn": _OFF_POLICY,
+    "qrdqn": {**_OFF_POLICY, "n_quantiles": 4},
+}
+
 
 @pytest.fixture(scope="session")
 def prompt_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -26,7 +36,8 @@ def small_config(lm_folder: str, prompt_file: Path) -> Callable[..., TrainConfig
     """``small_config(**settings)``."""
 
     def build(**settings: Any) -> TrainConfig:
-        hyperparameters = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, **settings.pop("hyperparameters", {})}
+        small = SMALL[settings.get("algorithm", "ppo")]
+        hyperparameters = {**small, **settings.pop("hyperparameters", {})}
         defaults: dict[str, Any] = {
             "dataset": str(prompt_file),
             "reward": "length:target=8,unit=characters",
@@ -38,8 +49,6 @@ def small_config(lm_folder: str, prompt_file: Path) -> Callable[..., TrainConfig
             "checkpoint_every": 64,
             "device": "cpu",
         }
-        if settings.get("algorithm") == "a2c":
-            hyperparameters = {"n_steps": 8}
         return make_config(hyperparameters=hyperparameters, **{**defaults, **settings})
 
     return build

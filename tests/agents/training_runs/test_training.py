@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 import torch as th
+from sb3_contrib import TRPO, MaskablePPO
 from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.recipes import TrainConfig
+from agents.training_runs.building import load_model
 from agents.training_runs.checkpoints import checkpoints, read_state
 from agents.training_runs.folder import RunFolder
 from agents.training_runs.logs import STEP_COLUMN, read_columns, read_csv, read_json_lines
-from agents.training_runs.training import load_model, resume, train
+from agents.training_runs.training import resume, train
 from lm_envs.errors import CheckpointError, ConfigurationError, LMEnvsError
 
 SmallConfig = Callable[..., TrainConfig]
@@ -94,9 +97,29 @@ def test_the_same_seed_gives_the_same_weights_and_measuring_changes_nothing(
         assert th.equal(value, theirs[name]), name
 
 
-def test_a2c_trains_too(tmp_path: Path, small_config: SmallConfig) -> None:
-    folder = train(small_config(algorithm="a2c", steps=64), tmp_path / "run")
-    assert A2C.load(folder.model).num_timesteps == 64
+@pytest.mark.parametrize(("algorithm", "kind"), [("a2c", A2C), ("trpo", TRPO), ("maskable_ppo", MaskablePPO)])
+def test_other_algorithms_train_too(
+    tmp_path: Path, small_config: SmallConfig, algorithm: str, kind: type[BaseAlgorithm]
+) -> None:
+    folder = train(small_config(algorithm=algorithm, steps=64), tmp_path / "run")
+    assert kind.load(folder.model).num_timesteps == 64
+    assert read_columns(folder.progress, STEP_COLUMN, "kl/episode")
+
+
+def test_a_policy_that_is_no_language_model_has_no_divergence(tmp_path: Path, small_config: SmallConfig) -> None:
+    hidden = [{"lm_envs.wrappers.HiddenStateObservation": {}}]
+    settings = {"policy": "MlpPolicy", "env_wrapper": hidden, "steps": 64}
+    folder = train(small_config(**settings, kl_coef=0.0), tmp_path / "run")
+    results = folder.read_evaluation()
+    assert "kl" in results["before"]["metrics"] and "kl" not in results["after"]["metrics"]
+    with pytest.raises(ConfigurationError, match=r"kl_coef=0.1 needs a policy that is a language model"):
+        train(small_config(**settings, kl_coef=0.1), tmp_path / "other")
+
+
+def test_validation_is_logged_at_its_own_steps(tmp_path: Path, small_config: SmallConfig) -> None:
+    folder = train(small_config(eval_every=64), tmp_path / "run")
+    rows = read_columns(folder.progress, STEP_COLUMN, "eval/reward", "eval/distinct_2", "eval/kl")
+    assert [row[0] for row in rows] == [0, 64, 128]
 
 
 def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path, small_config: SmallConfig) -> None:
