@@ -87,7 +87,7 @@ class LanguageModel(CachedLanguageModel):
 
     def mark_changed(self) -> None:
         """Say that weights were written in a way that leaves no trace, as fused optimizers do."""
-        self._changes += 1
+        self._changes += bool(self._own)
 
     def refresh(self) -> None:
         """Copy changed float32 weights into their bfloat16 twins."""

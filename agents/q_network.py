@@ -78,8 +78,8 @@ class LMQNetwork(nn.Module):
 
     def set_training_mode(self, mode: bool) -> None:
         """Like SB3's networks; dropout stays off in either mode."""
-        self.train(mode)
-        self.lm.mark_changed()  # SB3's target update writes weights without a trace
+        if mode:
+            self.lm.mark_changed()  # SB3's target update writes weights without a trace
 
     def forward(self, obs: PackedSequences | TokenObs) -> th.Tensor:
         """Values of all actions.

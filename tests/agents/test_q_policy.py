@@ -368,3 +368,21 @@ def test_each_algorithm_asks_for_its_kind_of_values(lm_folder):
         _ = make_policy(lm_folder, n_quantiles=3).q_net
     with pytest.raises(ConfigurationError, match="QRDQN predicts quantiles"):
         _ = make_policy(lm_folder).quantile_net
+
+
+@pytest.mark.parametrize("trainable", ["heads", "all"])
+def test_acting_computes_each_token_once(lm_folder, token_stream, trainable):
+    policy = make_policy(lm_folder, trainable=trainable)
+    stream = token_stream(4)
+    policy.predict(stream.obs())
+    (cache,) = policy._caches.caches.values()
+    seen = cache.computed_tokens
+    for _ in range(5):
+        stream.append(np.full(4, 5))
+        policy.predict(stream.obs())
+        assert cache.computed_tokens == seen + np.where(stream.starts, stream.lengths, 1).sum()
+        seen = cache.computed_tokens
+    policy.set_training_mode(True)
+    policy.predict(stream.obs())
+    everything = int(stream.lengths.sum())
+    assert cache.computed_tokens == seen + (4 if trainable == "heads" else everything)
