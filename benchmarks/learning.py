@@ -1,25 +1,30 @@
 """What training reaches on held-out prompts, over several seeds: ``python -m benchmarks.learning``.
 
 Each seed is one ``lm-envs train`` with the recipe's settings, as a user would run it, in a process of its own. The
-table shows every metric of the untrained and of each trained model; the JSON has the runs' evaluations.
+table shows every metric of the untrained and of each trained model; the JSON has the runs' evaluations, and with
+``--eval-every N`` the metrics on validation prompts as training goes on. :mod:`benchmarks.learning_dqn` runs the
+recipes for value learning.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from agents.training_runs.logs import STEP_COLUMN, read_csv
 from benchmarks.machine import describe_machine
 
 Run = dict[str, Any]
@@ -28,35 +33,81 @@ Run = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; arguments that are not its own go to ``lm-envs train``."""
     settings, passed = _parser().parse_known_args(arguments)
-    machine = describe_machine()
-    runs = []
-    for seed in settings.seeds:
-        runs.append(train(seed, [settings.env_id, *passed]))
-        Console().print(f"seed {seed}: {runs[-1]['seconds']:.0f} s")
-    result = {
-        "benchmark": "learning",
-        "command": " ".join(["lm-envs", "train", settings.env_id, *passed]),
-        "machine": machine,
-        "runs": runs,
-        "summary": summarise(runs),
-    }
+    result = measure([settings.env_id, *passed], settings.seeds, settings.jobs)
     if settings.json:
         Path(settings.json).write_text(json.dumps(result, indent=1) + "\n")
     Console().print(table(result))
 
 
-def train(seed: int, arguments: Sequence[str]) -> Run:
-    """Train with one seed; returns ``seed``, ``seconds`` (wall time of the whole command) and the two evaluations."""
+def measure(arguments: Sequence[str], seeds: Sequence[int], jobs: int = 1) -> dict[str, Any]:
+    """Train with every seed.
+
+    Args:
+        arguments: What ``lm-envs train`` is called with, but for seed and folder.
+        seeds: The seeds.
+        jobs: How many run side by side, sharing the cores.
+
+    Returns:
+        The machine, the runs and their summary, as JSON values.
+    """
+    machine = describe_machine()
+    threads = None if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+
+    def run(seed: int) -> Run:
+        done = train(seed, arguments, threads)
+        Console().print(f"seed {seed}: {done['seconds']:.0f} s")
+        return done
+
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = list(pool.map(run, seeds))
+    return {
+        "benchmark": "learning",
+        "command": " ".join(["lm-envs", "train", *arguments]),
+        "machine": machine,
+        "jobs": jobs,
+        "runs": runs,
+        "summary": summarise(runs),
+    }
+
+
+def train(seed: int, arguments: Sequence[str], threads: int | None = None) -> Run:
+    """Train with one seed.
+
+    Args:
+        seed: The seed.
+        arguments: What ``lm-envs train`` is called with, but for seed and folder.
+        threads: CPU threads; None leaves torch's choice.
+
+    Returns:
+        ``seed``, ``seconds`` (wall time of the whole command), the evaluations ``before`` and ``after``, and ``curve``:
+        a mapping of metrics and ``step`` for each evaluation on validation prompts.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
         command = [sys.executable, "-m", "agents.cli", "train", *arguments, "--seed", str(seed), "--run", str(folder)]
+        command += [] if threads is None else ["--threads", str(threads)]
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
         seconds = time.perf_counter() - start
         if done.returncode != 0:
             raise SystemExit(f"training failed: {' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         evaluation = json.loads((folder / "evaluation.json").read_text())
-    return {"seed": seed, "seconds": round(seconds, 1), "before": evaluation["before"], "after": evaluation["after"]}
+        validations = curve(folder / "progress.csv")
+    moments = {"before": evaluation["before"], "after": evaluation["after"]}
+    return {"seed": seed, "seconds": round(seconds, 1), **moments, "curve": validations}
+
+
+def curve(progress: Path) -> list[dict[str, float]]:
+    """The evaluations on validation prompts in a run's ``progress.csv``: ``step`` and every metric."""
+    prefix = "eval/"
+    found = []
+    for row in read_csv(progress):
+        values = {
+            key.removeprefix(prefix): float(value) for key, value in row.items() if key.startswith(prefix) and value
+        }
+        if values:
+            found.append({"step": float(row[STEP_COLUMN]), **values})
+    return found
 
 
 def summarise(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
@@ -87,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.learning", description=__doc__.split("\n\n")[0])
     parser.add_argument("--env-id", default="TextGen-v0")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="how many seeds run side by side")
     parser.add_argument("--json", metavar="FILE", help="also write everything to this file")
     return parser
 

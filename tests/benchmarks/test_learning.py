@@ -22,6 +22,11 @@ def test_a_toy_budget(tmp_path, capsys):
     assert "2 seeds" in capsys.readouterr().out
 
 
+def test_the_curve_is_read_from_the_log(tmp_path):
+    (tmp_path / "progress.csv").write_text("time/total_timesteps,eval/reward,loss\n0,0.5,\n64,,1.0\n128,0.75,2.0\n")
+    assert learning.curve(tmp_path / "progress.csv") == [{"step": 0.0, "reward": 0.5}, {"step": 128.0, "reward": 0.75}]
+
+
 def test_a_failed_run_shows_its_message(tmp_path):
     with pytest.raises(SystemExit, match="(?s)unknown task.*mean.*reviews"):
         learning.main(["--task", "reviewz"])
