@@ -47,6 +47,22 @@ def small_run(tmp_path_factory: pytest.TempPathFactory, lm_folder: str, prompt_f
     return folder
 
 
+@pytest.fixture(scope="session")
+def value_run(tmp_path_factory: pytest.TempPathFactory, lm_folder: str, prompt_file: Path) -> Path:
+    """A finished run of DQN: shared, not to be changed."""
+    from agents.cli import app
+
+    folder = tmp_path_factory.mktemp("cli") / "dqn"
+    learning = ["-H", "learning_starts=16", "-H", "batch_size=8", "-H", "buffer_size=2000", "--steps", "128"]
+    environment = ["-E", "max_prompt_tokens=12", "-E", "max_new_tokens=8", "--n-envs", "4", "--eval-prompts", "5"]
+    arguments = ["train", "-m", lm_folder, "-d", str(prompt_file), "-r", "distinct", "--run", str(folder)]
+    arguments += ["--algo", "dqn", "--candidates", "4", *environment, *learning]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (folder.parent / "output.txt").write_text(result.stdout)
+    return folder
+
+
 def train_arguments(model: str, prompts: Path) -> list[str]:
     """Options of a training that takes a second."""
     environment = ["-E", "max_prompt_tokens=12", "-E", "max_new_tokens=8", "--n-envs", "4"]
