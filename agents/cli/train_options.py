@@ -40,7 +40,7 @@ KLTarget = Annotated[
     float | None,
     typer.Option(help="Nats an episode to steer to; 0: fixed coefficient."),
 ]
-Trainable = Annotated[str | None, typer.Option(help="all, top:N or heads.", show_default="all")]
+Trainable = Annotated[str | None, typer.Option(help="all, top:N or heads.", show_default="the recipe's")]
 DType = Annotated[str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")]
 RunDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 EvalPrompts = Annotated[int | None, typer.Option(help="Held-out prompts before and after.")]

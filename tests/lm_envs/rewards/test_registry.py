@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lm_envs.errors import ConfigurationError, UnknownNameError
-from lm_envs.rewards import Length, get, make_reward, names, register, registry
+from lm_envs.rewards import Length, get, make_reward, names, register, registered, registry
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +129,9 @@ def test_bad_specifications(spec: Any, message: str) -> None:
 )
 def test_parameters_in_a_name(spec: str, expected: Any) -> None:
     assert make_reward(spec).terms[0].function == expected
+
+
+def test_what_stands_behind_a_name_is_told() -> None:
+    assert registered("length") is Length
+    with pytest.raises(UnknownNameError, match="Did you mean 'length'"):
+        registered("lenght")
