@@ -17,7 +17,7 @@ MASK_ELEMENTS = 2**27  # unpacked at once: 128 MiB
 class ObservationColumns:
     """Turns what observations hold beside tokens into arrays to store, and those into tensors.
 
-    Masks of legal actions are stored as numbers, each different mask once; everything else as it is.
+    Masks of legal actions are stored as numbers, each different mask once; integers in the narrowest dtype.
 
     Args:
         observation_space: That of a token environment.
@@ -35,7 +35,7 @@ class ObservationColumns:
                 self._mask_table = ActionMaskTable(space.shape[0])
                 self.layout[key] = (np.dtype(np.int32), ())
             elif key not in TOKEN_KEYS:
-                self.layout[key] = (np.dtype(space.dtype), space.shape or ())
+                self.layout[key] = (_narrowest(space), space.shape or ())
 
     def zeros(self, *shape: int) -> dict[str, np.ndarray]:
         """Room for ``shape`` observations: arrays ``(*shape, ...)``."""
@@ -46,7 +46,8 @@ class ObservationColumns:
         stored = {}
         for key in self.layout:
             is_mask = key == "action_mask" and self._mask_table is not None
-            stored[key] = self._mask_table.numbers(obs[key]) if is_mask else np.array(obs[key])  # type: ignore[union-attr]
+            values = self._mask_table.numbers(obs[key]) if is_mask else obs[key]  # type: ignore[union-attr]
+            stored[key] = np.array(values, dtype=self.layout[key][0])
         return stored
 
     def tensors(self, stored: Mapping[str, np.ndarray], device: th.device | str) -> dict[str, th.Tensor]:
@@ -61,8 +62,21 @@ class ObservationColumns:
             if key == "action_mask" and self._mask_table is not None:
                 found[key] = mask_tensor(self._mask_table, values, device)
             else:
+                values = values.astype(np.int32) if values.dtype.kind == "u" else values  # torch barely knows uint16
                 found[key] = th.as_tensor(values, device=device)
         return found
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the different masks, in bytes."""
+        return 0 if self._mask_table is None else self._mask_table.nbytes
+
+
+def _narrowest(space: spaces.Space) -> np.dtype:
+    """The narrowest dtype that holds a space's values; that of floating point values stays."""
+    if isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.integer) and space.low.min() >= 0:
+        return np.min_scalar_type(int(space.high.max()))
+    return np.dtype(space.dtype)
 
 
 def rows_at_once(most: int, observation_space: spaces.Space) -> int:

@@ -11,14 +11,13 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
-from agents.action_mask_table import ActionMaskTable
+from agents.action_kinds import number_of_actions
 from agents.episode_ring import EpisodeRing
+from agents.observation_columns import ObservationColumns
 from agents.replay_batch import ReplayBatch
 from agents.replay_priorities import SequencePriorities, TDObserver
 from agents.sequence_rollout_buffer import observation_tokens
 from lm_envs.errors import CheckpointError, ConfigurationError
-
-TOKEN_KEYS = ("input_ids", "attention_mask")
 
 
 class SequenceReplayBuffer(ReplayBuffer):
@@ -86,15 +85,11 @@ class SequenceReplayBuffer(ReplayBuffer):
         self._make_empty()
 
     def _make_empty(self) -> None:
-        columns: dict[str, tuple[Any, tuple[int, ...]]] = {"actions": (np.int32, ()), "rewards": (np.float32, ())}
-        self.mask_table: ActionMaskTable | None = None
-        for key, space in self.observation_space.spaces.items():  # type: ignore[attr-defined]
-            if key == "action_mask":
-                self.mask_table = ActionMaskTable(space.shape[0])
-                columns[key] = (np.int32, ())
-            elif key not in TOKEN_KEYS:
-                columns[key] = (_smallest_dtype(space), space.shape)
-        self.ring = EpisodeRing(self.buffer_size, self.n_envs, self._max_tokens, columns)
+        assert isinstance(self.observation_space, spaces.Dict)
+        self.columns = ObservationColumns(self.observation_space)
+        number = np.min_scalar_type(number_of_actions(self.action_space) - 1)
+        own: dict[str, tuple[Any, tuple[int, ...]]] = {"actions": (number, ()), "rewards": (np.float32, ())}
+        self.ring = EpisodeRing(self.buffer_size, self.n_envs, self._max_tokens, {**own, **self.columns.layout})
 
     def reset(self) -> None:
         """Empty the buffer."""
@@ -116,8 +111,7 @@ class SequenceReplayBuffer(ReplayBuffer):
     @property
     def nbytes(self) -> int:
         """Memory of everything that grows with the capacity, in bytes."""
-        masks = 0 if self.mask_table is None else self.mask_table.nbytes
-        return self.ring.nbytes + masks
+        return self.ring.nbytes + self.columns.nbytes
 
     # -- storing ----------------------------------------------------------------------------------------------------
 
@@ -192,11 +186,10 @@ class SequenceReplayBuffer(ReplayBuffer):
 
     def _store_columns(self, envs: np.ndarray, places: np.ndarray, obs: dict[str, np.ndarray]) -> None:
         """Store what observations hold beside tokens at the places of their last tokens."""
-        for key in self.ring.columns.keys() - {"actions", "rewards"} if len(envs) else ():
-            values = obs[key][envs]
-            if key == "action_mask" and self.mask_table is not None:
-                values = self.mask_table.numbers(values)
-            self.ring.columns[key][places[envs]] = values
+        if self.columns.layout and len(envs):
+            stored = self.columns.compact({key: obs[key][envs] for key in self.columns.layout})
+            for key, values in stored.items():
+                self.ring.columns[key][places[envs]] = values
 
     def _finish(
         self,
@@ -302,14 +295,10 @@ class SequenceReplayBuffer(ReplayBuffer):
 
     def _columns_at(self, places: np.ndarray, ended: np.ndarray) -> dict[str, th.Tensor]:
         """What observations hold beside tokens; where the episode has ``ended`` every action is legal."""
-        found = {}
-        for key in self.ring.columns.keys() - {"actions", "rewards"}:
-            values = self.ring.columns[key][places]
-            if key == "action_mask" and self.mask_table is not None:
-                values = self.mask_table.masks(values) | ended[:, None]
-            elif values.dtype.kind == "u":
-                values = values.astype(np.int64)
-            found[key] = self.to_torch(values)
+        stored = {key: self.ring.columns[key][places] for key in self.columns.layout}
+        found = self.columns.tensors(stored, self.device)
+        if "action_mask" in found and ended.any():
+            found["action_mask"] = found["action_mask"] | self.to_torch(ended)[:, None]
         return found
 
     def _discounts(self, batch: ReplayBatch) -> np.ndarray:
@@ -337,22 +326,13 @@ class SequenceReplayBuffer(ReplayBuffer):
         raise NotImplementedError("SequenceReplayBuffer samples whole sequences: call sample(batch_size).")
 
 
-def _smallest_dtype(space: spaces.Space) -> np.dtype:
-    """The narrowest dtype that holds a space's values."""
-    dtype = np.dtype(space.dtype)
-    if isinstance(space, spaces.Box) and dtype.kind in "iu" and space.low.min() >= 0:
-        return np.min_scalar_type(int(space.high.max()))
-    return dtype
-
-
 def _check_arguments(buffer_size: int, action_space: spaces.Space, optimize: bool, max_tokens: int) -> None:
     if optimize:
         raise ConfigurationError(
             "SequenceReplayBuffer does not take optimize_memory_usage=True: it stores every token once already. "
             "Leave it False."
         )
-    if not isinstance(action_space, spaces.Discrete):
-        raise ConfigurationError(f"expected a Discrete action space; got {action_space}.")
+    number_of_actions(action_space)
     if buffer_size < max_tokens:
         raise ConfigurationError(
             f"buffer_size={buffer_size} is less than one episode of {max_tokens} tokens. The capacity of a "
