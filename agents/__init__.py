@@ -9,28 +9,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
-    from agents.maskable_rollout_buffer import MaskableSequenceRolloutBuffer as MaskableSequenceRolloutBuffer
-    from agents.policies import LMActorCriticPolicy as LMActorCriticPolicy
-    from agents.q_policy import LMQPolicy as LMQPolicy
-    from agents.reference_kl import ReferenceKLCallback as ReferenceKLCallback
-    from agents.sequence_replay_buffer import SequenceReplayBuffer as SequenceReplayBuffer
-    from agents.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
-    from agents.token_rewards import TokenRewardsCallback as TokenRewardsCallback
+    from agents.buffers.maskable_rollout_buffer import MaskableSequenceRolloutBuffer as MaskableSequenceRolloutBuffer
+    from agents.buffers.sequence_replay_buffer import SequenceReplayBuffer as SequenceReplayBuffer
+    from agents.buffers.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
+    from agents.callbacks.reference_kl import ReferenceKLCallback as ReferenceKLCallback
+    from agents.callbacks.rollout_buffer import RolloutBufferCallback as RolloutBufferCallback
+    from agents.callbacks.token_rewards import TokenRewardsCallback as TokenRewardsCallback
+    from agents.policies.actor_critic import LMActorCriticPolicy as LMActorCriticPolicy
+    from agents.policies.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
+    from agents.policies.q_policy import LMQPolicy as LMQPolicy
     from agents.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
     from agents.vec_env import make_lm_vec_env as make_lm_vec_env
 
 # name -> its module: imported on first use, so that `lm-envs --help` does not wait for torch
 _LAZY = {
     "GymnasiumVecEnv": "agents.vec_env",
-    "LMActorCriticPolicy": "agents.policies",
-    "LMMaskableActorCriticPolicy": "agents.maskable_policy",
-    "LMQPolicy": "agents.q_policy",
-    "MaskableSequenceRolloutBuffer": "agents.maskable_rollout_buffer",
-    "ReferenceKLCallback": "agents.reference_kl",
-    "SequenceReplayBuffer": "agents.sequence_replay_buffer",
-    "SequenceRolloutBuffer": "agents.sequence_rollout_buffer",
-    "TokenRewardsCallback": "agents.token_rewards",
+    "LMActorCriticPolicy": "agents.policies.actor_critic",
+    "LMMaskableActorCriticPolicy": "agents.policies.maskable_policy",
+    "LMQPolicy": "agents.policies.q_policy",
+    "MaskableSequenceRolloutBuffer": "agents.buffers.maskable_rollout_buffer",
+    "ReferenceKLCallback": "agents.callbacks.reference_kl",
+    "RolloutBufferCallback": "agents.callbacks.rollout_buffer",
+    "SequenceReplayBuffer": "agents.buffers.sequence_replay_buffer",
+    "SequenceRolloutBuffer": "agents.buffers.sequence_rollout_buffer",
+    "TokenRewardsCallback": "agents.callbacks.token_rewards",
     "make_lm_vec_env": "agents.vec_env",
 }
 

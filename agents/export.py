@@ -9,7 +9,7 @@ from typing import Any
 import torch as th
 from torch import nn
 
-from agents.policies import LMActorCriticPolicy
+from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.training_runs.atomic_files import fresh_folder
 from lm_envs.errors import ConfigurationError
 from lm_envs.models import load_language_model, load_tokenizer
@@ -69,7 +69,7 @@ def trained_language_model(policy: LMActorCriticPolicy) -> Any:
 
 
 def _original_name(name: str) -> str:
-    """The name in the pretrained model of a parameter of :class:`~agents.language_model.LanguageModel`."""
+    """The name in the pretrained model of a parameter of :class:`~agents.networks.language_model.LanguageModel`."""
     part, _, rest = name.partition(".")
     return rest.replace("/", ".") if part == "master" else rest
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from agents.recipes import make_config
+from agents.recipes.train_config import make_config
 from agents.training_runs.training import train
 
 PRODUCTS = ("lamp", "kettle", "bicycle", "jacket", "camera", "tent", "chair", "radio")

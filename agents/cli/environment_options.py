@@ -86,7 +86,7 @@ class PolicyOptions(EnvironmentOptions):
 
     def greedy(self, target: Target) -> bool:
         """Whether completions are greedy: as asked for, else for value policies."""
-        from agents.value_policies import is_value_policy
+        from agents.policies.value_policies import is_value_policy
 
         return is_value_policy(target.policy) if self.deterministic is None else self.deterministic
 

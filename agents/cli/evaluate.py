@@ -46,7 +46,7 @@ def evaluate(
 
 def _measure(target: Target, split: str, n_prompts: int, seed: int, greedy: bool) -> dict[str, Any]:
     from agents.evaluation import evaluate
-    from agents.pretrained_policy import untrained
+    from agents.evaluation.pretrained_policy import untrained
 
     reference, its_wrapper = untrained(target.policy, target.env_id, target.env_kwargs, target.wrapper)
     policies: dict[str, tuple[Any, Any]] = {"untrained": (reference.to(target.policy.device), its_wrapper)}
@@ -82,7 +82,7 @@ def _without_one_sided(columns: dict[str, Any]) -> dict[str, Any]:
 
 def _is_trained(policy: Any) -> bool:
     """False for a language model with new heads: its low-rank change starts at zero."""
-    from agents.policies import LMActorCriticPolicy
+    from agents.policies.actor_critic import LMActorCriticPolicy
 
     if not isinstance(policy, LMActorCriticPolicy) or policy.trainable != "heads" or policy.adapter is None:
         return True

@@ -81,8 +81,8 @@ def _models() -> dict[str, str]:
 
 
 def _algorithms() -> dict[str, str]:
-    from agents.algorithms import ALGORITHMS
-    from agents.recipe_files import observations
+    from agents.recipes.algorithms import ALGORITHMS
+    from agents.recipes.files import observations
 
     found = {}
     for name, algorithm in ALGORITHMS.items():

@@ -66,7 +66,7 @@ def environment_arguments(texts: Sequence[str] | None) -> dict[str, Any]:
         ConfigurationError: As :func:`key_values` does.
         UnknownNameError: The environment has no such argument.
     """
-    from agents.recipes import check_env_kwargs
+    from agents.recipes.train_config import check_env_kwargs
 
     found = key_values(texts, "--env-kwarg")
     check_env_kwargs(found)

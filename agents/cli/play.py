@@ -36,7 +36,7 @@ def play(
     with errors_as_messages(debug):
         from agents.cli.prompting import own_prompts
         from agents.cli.targets import environment_of
-        from agents.prompts import choose_prompts
+        from agents.evaluation.prompts import choose_prompts
 
         given = options.arguments() | ({} if model is None else {"model": model})
         env_id, kwargs = environment_of(env_id, given)
@@ -51,7 +51,7 @@ def _play(env_id: str, kwargs: dict[str, Any], split: str, order: list[int]) -> 
     import gymnasium as gym
 
     import lm_envs  # noqa: F401 - registers the environments
-    from agents.prompts import load_prompts
+    from agents.evaluation.prompts import load_prompts
 
     env = gym.make(env_id, **{**kwargs, "split": split})
     prompts = load_prompts(kwargs, split).prompts

@@ -110,7 +110,7 @@ def _callback(display: LiveTraining) -> BaseCallback:
     import numpy as np
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from agents.reference_kl import ReferenceKLCallback
+    from agents.callbacks.reference_kl import ReferenceKLCallback
 
     class _Feed(BaseCallback):
         def _on_training_start(self) -> None:

@@ -32,8 +32,8 @@ def sample(
     with errors_as_messages(debug):
         loaded = options.load(target, split)
         from agents.cli.prompting import own_prompts
-        from agents.generation import complete
-        from agents.prompts import choose_prompts
+        from agents.evaluation.generation import complete
+        from agents.evaluation.prompts import choose_prompts
 
         kwargs, rewarded = loaded.env_kwargs, True
         if texts:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.env_wrappers import Entries, WrapperStack, wrapper_stack
-from agents.recipes import check_names
+from agents.recipes.env_wrappers import Entries, WrapperStack, wrapper_stack
+from agents.recipes.train_config import check_names
 from lm_envs.errors import CheckpointError
 
 if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
 
-    from agents.recipes import TrainConfig
+    from agents.recipes.train_config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class Source:
             LMEnvsError: The zip is damaged, or model and environment do not fit.
         """
         if self.saved is not None:
-            from agents.saved_policy import load_policy
+            from agents.policies.saved_policy import load_policy
 
             policy = load_policy(self.saved, device)
             of_policy = getattr(policy, "model_name", None)
             kwargs = {**({} if of_policy is None else {"model": of_policy}), **self.env_kwargs}
             return Target(policy, self.env_id, kwargs, wrapper_stack(self.env_wrapper, device))
-        from agents.pretrained_policy import pretrained_policy
+        from agents.evaluation.pretrained_policy import pretrained_policy
 
         kwargs = {**self.env_kwargs, "model": self.model}
         return Target(pretrained_policy(self.env_id, kwargs, device), self.env_id, kwargs)

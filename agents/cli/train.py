@@ -22,7 +22,7 @@ from agents.cli.options import (
 from lm_envs.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from agents.recipes import TrainConfig
+    from agents.recipes.train_config import TrainConfig
     from agents.training_runs.folder import RunFolder
 
 
@@ -72,7 +72,7 @@ def train(
 
 def _config(given: dict[str, Any]) -> TrainConfig:
     """The settings of a new run; mistakes in names show before anything slow is imported."""
-    from agents.recipes import make_config
+    from agents.recipes.train_config import make_config
 
     same_name = (
         "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target trainable dtype "
@@ -100,7 +100,7 @@ def _check_resume(given: dict[str, Any]) -> None:
 
 
 def _train(given: dict[str, Any]) -> RunFolder:
-    from agents.env_wrappers import describe
+    from agents.recipes.env_wrappers import describe
     from agents.training_runs.folder import RunFolder, default_folder
 
     config = _config(given)

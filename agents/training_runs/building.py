@@ -8,10 +8,16 @@ from typing import Any
 
 import torch as th
 
-from agents.algorithms import ALGORITHMS, algorithm_class, has_language_model, policy_class, split_hyperparameters
-from agents.env_wrappers import import_path
-from agents.recipes import TrainConfig
-from agents.schedules import with_schedules
+from agents.recipes.algorithms import (
+    ALGORITHMS,
+    algorithm_class,
+    has_language_model,
+    policy_class,
+    split_hyperparameters,
+)
+from agents.recipes.env_wrappers import import_path
+from agents.recipes.schedules import with_schedules
+from agents.recipes.train_config import TrainConfig
 from agents.training_runs.checkpoints import load_replay_buffer
 from agents.vec_env import make_lm_vec_env
 from lm_envs.errors import ConfigurationError, LMEnvsError

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.callbacks.reference_kl import ReferenceKLCallback
 from agents.evaluation import evaluate
-from agents.generation import Completion, complete
-from agents.prompts import choose_prompts
-from agents.recipes import TrainConfig
-from agents.reference_kl import ReferenceKLCallback
+from agents.evaluation.generation import Completion, complete
+from agents.evaluation.prompts import choose_prompts
+from agents.policies.value_policies import is_value_policy
+from agents.recipes.train_config import TrainConfig
 from agents.training_runs.checkpoints import save_checkpoint, save_model
 from agents.training_runs.logs import STEP_COLUMN, JsonLinesLog
-from agents.value_policies import is_value_policy
 
 
 class _BetweenUpdates(BaseCallback):
@@ -104,7 +104,7 @@ class SampleCallback(_OnValidationPrompts):
 
 
 class ValidationCallback(_BetweenUpdates):
-    """Log every metric of :func:`agents.evaluation.evaluate` on validation prompts, as ``eval/METRIC``.
+    """Log every metric of :func:`agents.evaluation.metrics.evaluate` on validation prompts, as ``eval/METRIC``.
 
     Args:
         config: The run's settings.

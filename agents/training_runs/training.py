@@ -12,15 +12,16 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
-from agents.algorithms import has_language_model, policy_class
-from agents.env_wrappers import WrapperStack
+from agents.callbacks.reference_kl import ReferenceKLCallback
+from agents.callbacks.token_rewards import TokenRewardsCallback
 from agents.evaluation import evaluate
+from agents.evaluation.pretrained_policy import untrained
 from agents.export import export_hf
-from agents.policies import LMActorCriticPolicy
-from agents.pretrained_policy import untrained
-from agents.recipes import TrainConfig
-from agents.reference_kl import ReferenceKLCallback
-from agents.token_rewards import TokenRewardsCallback
+from agents.policies.actor_critic import LMActorCriticPolicy
+from agents.policies.value_policies import is_value_policy
+from agents.recipes.algorithms import has_language_model, policy_class
+from agents.recipes.env_wrappers import WrapperStack
+from agents.recipes.train_config import TrainConfig
 from agents.training_runs.atomic_files import write_json
 from agents.training_runs.building import build_model, load_model
 from agents.training_runs.callbacks import (
@@ -34,7 +35,6 @@ from agents.training_runs.checkpoints import load_newest, restore_random_states,
 from agents.training_runs.curve import draw_curve
 from agents.training_runs.folder import RunFolder, library_versions
 from agents.training_runs.logs import CsvLog, JsonLinesLog
-from agents.value_policies import is_value_policy
 from lm_envs.errors import ConfigurationError, MissingDependencyError
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def train(
     """Run a whole training and leave its folder.
 
     Args:
-        config: The settings, from :func:`agents.recipes.make_config`.
+        config: The settings, from :func:`agents.recipes.train_config.make_config`.
         path: The folder; must be new or empty.
         callbacks: Further callbacks of Stable-Baselines3, for example a progress bar.
         on_stage: Told in a few words what begins now.

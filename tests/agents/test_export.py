@@ -11,8 +11,8 @@ from stable_baselines3 import PPO
 
 from agents import LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
 from agents.export import export_hf
-from agents.sequences import pack_observations
-from agents.trained_weights import trained_parameters
+from agents.networks.sequences import pack_observations
+from agents.networks.trained_weights import trained_parameters
 from lm_envs.errors import ConfigurationError
 
 

@@ -15,8 +15,8 @@ STARTUP = """
 import sys, types
 package = types.ModuleType("agents"); package.__path__ = [sys.argv[1]]; sys.modules["agents"] = package
 import agents.cli
-import agents.recipes
-agents.recipes.make_config()
+import agents.recipes.train_config
+agents.recipes.train_config.make_config()
 print(*sorted({"torch", "transformers", "stable_baselines3", "pandas", "matplotlib"} & set(sys.modules)))
 """
 

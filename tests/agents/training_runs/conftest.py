@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.recipes import TrainConfig, make_config
+from agents.recipes.train_config import TrainConfig, make_config
 
 _OFF_POLICY = {"learning_starts": 16, "batch_size": 8, "train_freq": 2, "gradient_steps": 1, "buffer_size": 2_000}
 SMALL: dict[str, dict[str, Any]] = {

@@ -16,7 +16,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
-from agents.recipes import TrainConfig
+from agents.recipes.train_config import TrainConfig
 from agents.training_runs.building import load_model
 from agents.training_runs.checkpoints import checkpoints, read_state
 from agents.training_runs.folder import RunFolder
@@ -214,7 +214,7 @@ def test_a_checkpoint_loads_with_new_environments(run: RunFolder) -> None:
 
 SCRIPT = """
 import json, sys
-from agents.recipes import TrainConfig
+from agents.recipes.train_config import TrainConfig
 from agents.training_runs.training import train
 train(TrainConfig.from_dict(json.loads(sys.argv[1])), sys.argv[2])
 """

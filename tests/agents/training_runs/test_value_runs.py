@@ -15,7 +15,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents import SequenceReplayBuffer
-from agents.recipes import TrainConfig
+from agents.recipes.train_config import TrainConfig
 from agents.training_runs.building import build_model, load_model
 from agents.training_runs.checkpoints import checkpoints, save_checkpoint
 from agents.training_runs.folder import RunFolder

@@ -1,0 +1,1 @@
+"""Rollout and replay buffers that store each token once and yield whole sequences."""

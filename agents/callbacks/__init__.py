@@ -1,0 +1,1 @@
+"""Stable-Baselines3 callbacks: KL penalty, token rewards, another rollout buffer."""

@@ -1,0 +1,199 @@
+"""How good a policy is: every reward term, fluency, variety and distance from the pretrained model, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from stable_baselines3.common.policies import BasePolicy
+
+from agents.evaluation.generation import Completion, complete, log_probs, seeded
+from agents.evaluation.prompts import choose_prompts
+from agents.policies.actor_critic import LMActorCriticPolicy
+from agents.recipes.train_config import DEFAULT_TASKS, SMALL_WORLD_TASKS
+
+N_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval; ``low`` and ``high`` are None where resampling would not be sound.
+
+    Attributes:
+        mean: The value.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+    """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """As JSON values."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What :func:`evaluate` found.
+
+    Attributes:
+        split: Which split the prompts are of.
+        seed: Seed of the choice of prompts and of the sampling.
+        metrics: By name: ``"reward"`` (the sum of all terms), ``"reward/NAME"`` for each term where there are several,
+            ``"grammar"`` (share of texts that the small world's grammar accepts) and ``"success"`` where the task has
+            them, ``"distinct_2"`` (different word pairs / word pairs, of all completions together,
+            https://arxiv.org/abs/1510.03055), ``"kl"`` (divergence from the pretrained model, nats per episode: the
+            sampled ``log_prob - reference_log_prob``, summed over the completion; for actor-critic policies; among
+            candidates and legal actions where the environment has them), ``"length"`` (tokens).
+        completions: The episodes, in the order of the prompts.
+    """
+
+    split: str
+    seed: int
+    metrics: dict[str, Estimate]
+    completions: list[Completion] = field(repr=False)
+
+    @property
+    def n_prompts(self) -> int:
+        """Number of prompts."""
+        return len(self.completions)
+
+    def to_dict(self, examples: int = 0) -> dict[str, Any]:
+        """As JSON values, with the first few completions."""
+        return {
+            "split": self.split,
+            "seed": self.seed,
+            "n_prompts": self.n_prompts,
+            "metrics": {name: estimate.to_dict() for name, estimate in self.metrics.items()},
+            "examples": [item.to_dict() for item in self.completions[:examples]],
+        }
+
+
+def evaluate(
+    policy: BasePolicy,
+    env_id: str = "TextGen-v0",
+    env_kwargs: dict[str, Any] | None = None,
+    *,
+    split: str = "test",
+    n_prompts: int = 256,
+    seed: int = 0,
+    deterministic: bool = False,
+    reference: LMActorCriticPolicy | None = None,
+    batch_size: int = 128,
+    wrapper_class: Callable[..., VectorEnv] | None = None,
+    wrapper_kwargs: dict[str, Any] | None = None,
+) -> Evaluation:
+    """Sample one completion for each of some held-out prompts and measure them.
+
+    Args:
+        policy: The policy: any of this package, or another of SB3 that the environment suits.
+        env_id: A registered environment.
+        env_kwargs: Its arguments, without ``split``.
+        split: Which prompts.
+        n_prompts: How many, drawn without replacement; all where there are fewer.
+        seed: Chooses prompts and seeds sampling; training's random numbers are not touched.
+        deterministic: Greedy completions.
+        reference: What the divergence is measured from; None for the policy's own pretrained model.
+        batch_size: Prompts side by side.
+        wrapper_class: What the policy's environment is wrapped in, as for :func:`~agents.make_lm_vec_env`.
+        wrapper_kwargs: Keyword arguments of ``wrapper_class``.
+
+    Raises:
+        ConfigurationError: ``n_prompts`` is below 1, or the environment has other observations or actions than the
+            policy's.
+    """
+    indices = choose_prompts(env_kwargs, split, n_prompts, seed)
+    completions = complete(
+        policy,
+        env_id,
+        env_kwargs,
+        indices=indices.tolist(),
+        split=split,
+        seed=seed,
+        deterministic=deterministic,
+        batch_size=batch_size,
+        wrapper_class=wrapper_class,
+        wrapper_kwargs=wrapper_kwargs,
+    )
+    kl = None
+    if isinstance(policy, LMActorCriticPolicy):
+        kl = divergences(policy, reference or reference_policy(policy), completions)
+    metrics = _metrics(completions, kl, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
+    return Evaluation(split, seed, metrics, completions)
+
+
+def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
+    """The pretrained model that a policy started from, as a policy: same temperature, frozen weights shared."""
+    arguments = {**policy._get_constructor_parameters(), "trainable": "heads", "value": "shared"}
+    with seeded(0):  # its heads are initialised at random, which training must not notice
+        return LMActorCriticPolicy(**arguments).to(policy.device)
+
+
+def divergences(
+    policy: LMActorCriticPolicy, reference: LMActorCriticPolicy, completions: Sequence[Completion]
+) -> np.ndarray:
+    """Sampled divergence of each completion ``(n,)`` float64, in nats: the estimator k1 summed over its tokens."""
+    if policy is reference:
+        return np.zeros(len(completions))
+    pairs = zip(log_probs(policy, completions), log_probs(reference, completions), strict=True)
+    return np.array([float((own - other).sum(dtype=np.float64)) for own, other in pairs])
+
+
+def distinct_2(texts: Sequence[str]) -> float:
+    """Different pairs of neighbouring words / all such pairs, of all texts together; 0 where there is no pair."""
+    from lm_envs.rewards.words import ngrams_of, words_of
+
+    pairs = [pair for text in texts for pair in ngrams_of(words_of(text), 2)]
+    return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
+    """Mean and 95% percentile bootstrap interval (Efron 1979, https://doi.org/10.1214/aos/1176344552).
+
+    Args:
+        values: ``(n,)``, one for each episode.
+        seed: Seed of the resampling.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    draws = np.random.default_rng(seed).integers(len(array), size=(N_RESAMPLES, len(array)))
+    low, high = np.quantile(array[draws].mean(axis=1), [0.025, 0.975])
+    return Estimate(float(array.mean()), float(low), float(high))
+
+
+def _metrics(
+    completions: Sequence[Completion], kl: np.ndarray | None, has_grammar: bool, seed: int
+) -> dict[str, Estimate]:
+    columns: dict[str, Any] = {"reward": [item.reward for item in completions]}
+    names = list(dict.fromkeys(name for item in completions for name in item.reward_terms))
+    for name in names if len(names) > 1 else []:
+        columns[f"reward/{name}"] = [item.reward_terms.get(name, 0.0) for item in completions]
+    if completions[0].is_success is not None:
+        columns["success"] = [float(bool(item.is_success)) for item in completions]
+    if has_grammar:
+        columns["grammar"] = _grammar(completions)
+    metrics = {name: bootstrap(values, seed) for name, values in columns.items()}
+    metrics["distinct_2"] = Estimate(distinct_2([item.completion for item in completions]))
+    if kl is not None:
+        metrics["kl"] = bootstrap(kl, seed)
+    metrics["length"] = bootstrap([item.n_new_tokens for item in completions], seed)
+    return metrics
+
+
+def _has_grammar(env_id: str, env_kwargs: dict[str, Any] | None) -> bool:
+    kwargs = env_kwargs or {}
+    task = kwargs.get("task") or (DEFAULT_TASKS.get(env_id) if kwargs.get("dataset") is None else None)
+    return task in SMALL_WORLD_TASKS
+
+
+def _grammar(completions: Sequence[Completion]) -> list[float]:
+    from lm_envs.rewards import get
+
+    check = get("grammar")
+    prompts = [item.prompt for item in completions]
+    values: Any = check(prompts=prompts, completions=[item.completion for item in completions])
+    return [float(value) for value in values]

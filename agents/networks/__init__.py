@@ -1,0 +1,1 @@
+"""Language models as networks: what is trained of them, their heads, and how whole sequences go through them."""

@@ -1,0 +1,50 @@
+"""The slots of a policy that acts: one cache for each purpose, emptied when weights change."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import torch as th
+
+from agents.networks.language_model import LanguageModel
+from lm_envs.inference.slot_cache import SlotCache
+
+MOST_CACHES = 4  # a rollout and an evaluation, with two models each
+
+
+class ActingCaches:
+    """Slot caches by purpose. A rollout under way keeps its slots while something else is predicted.
+
+    Attributes:
+        caches: By purpose and number of rows, the one used last at the end; a few, the others are forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.caches: OrderedDict[tuple[str, int], SlotCache] = OrderedDict()
+        self._versions: dict[tuple[str, int], int] = {}
+
+    def holds(self, purpose: str, n_rows: int) -> bool:
+        """Whether there is a cache for so many rows."""
+        return (purpose, n_rows) in self.caches
+
+    def last_hidden(self, purpose: str, model: LanguageModel, obs: Mapping[str, th.Tensor]) -> th.Tensor:
+        """Hidden states ``(n, hidden_size)`` after each observation's last token; only new tokens are computed.
+
+        Args:
+            purpose: Whose slots to use.
+            model: The model.
+            obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``.
+        """
+        ids = obs["input_ids"]
+        key = (purpose, len(ids))
+        cache = self.caches.pop(key, None)
+        if cache is None or cache.device != ids.device or cache.capacity != ids.shape[1]:
+            cache = SlotCache(len(ids), ids.shape[1], ids.device)
+        elif self._versions[key] != model.version():
+            cache.clear()
+        self._versions[key] = model.version()
+        self.caches[key] = cache
+        while len(self.caches) > MOST_CACHES:
+            self.caches.popitem(last=False)
+        return model.last_hidden(cache, ids, obs["attention_mask"])

@@ -1,0 +1,1 @@
+"""Stable-Baselines3 policies that embed a language model, and policies out of files."""

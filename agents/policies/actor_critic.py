@@ -1,0 +1,308 @@
+"""Stable-Baselines3 policies whose features, actor and critic are one pretrained language model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.type_aliases import Schedule
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from agents.buffers.sequence_rollout_buffer import observation_tokens
+from agents.networks.acting_caches import ActingCaches
+from agents.networks.action_kinds import action_kind, number_of_actions
+from agents.networks.action_logits import action_log_probs, action_logits, log_probs_of
+from agents.networks.heads import PolicyAdapter, ValueHead
+from agents.networks.language_model import LanguageModel
+from agents.networks.q_heads import Scores, legal
+from agents.networks.sequences import PackedSequences, pack_observations
+from agents.networks.token_log_probs import best_tokens, sample_tokens
+from agents.networks.trained_weights import check_state_dict, trained_parameters
+from agents.policies.arguments import check_context, check_model_name, optimizer_arguments
+from agents.warn_once import warn_once
+from lm_envs.errors import ConfigurationError
+from lm_envs.inference.fast_linear import differentiable_twice
+from lm_envs.inference.output_layer import OutputLayer
+
+TokenObs = Mapping[str, th.Tensor]
+LOWEST_LOGIT = -1e8  # probability exactly 0; minus infinity would make TRPO's divergence, and its gradient, no number
+
+
+class LMActorCriticPolicy(ActorCriticPolicy):
+    """Actor-critic policy for token environments: a pretrained causal language model with a value head.
+
+    PPO, A2C and other on-policy algorithms of Stable-Baselines3 train it unchanged. Rollouts keep keys and values in
+    one cache slot per environment; updates evaluate whole sequences where the buffer is a
+    :class:`~agents.SequenceRolloutBuffer`. With SB3's own buffers it works too, and recomputes every prefix.
+
+    The distribution over actions is the language model's own (`Ziegler et al. 2019
+    <https://arxiv.org/abs/1909.08593>`_), so training starts from the pretrained model's behaviour. The actions may
+    be all tokens; the candidates of :class:`lm_envs.wrappers.CandidateActions`, with the model's distribution over
+    them; or other choices, which get a small head, uniform at first. Actions that the observation's ``action_mask``
+    forbids have probability 0.
+
+    Args:
+        observation_space: That of a token environment.
+        action_space: ``Discrete``: the vocabulary, the candidates, or other choices.
+        lr_schedule: Learning rate schedule, given by the algorithm.
+        use_sde: Not supported; present because SB3 passes it.
+        model: Alias, hub id or folder of a causal language model. Always a name, never the object: that is what keeps
+            ``save`` and ``load`` working.
+        trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; or ``"heads"``, a low-rank change of
+            the last hidden state and the value head. Frozen weights are shared in memory and left out of the zip.
+        dtype: ``"float32"`` or ``"bfloat16"``: what the model computes in. Trained weights stay float32.
+        temperature: Divides the logits, in rollouts and updates alike.
+        value: ``"shared"``: the value head reads the actor's hidden states; ``"separate"``: the critic has a language
+            model of its own.
+        value_gradient: Whether the value loss also trains a shared language model; if not, it trains the head only.
+        optimizer_class: Optimizer for everything that is trained.
+        optimizer_kwargs: Its keyword arguments, without the learning rate; by default ``eps=1e-5``, as in SB3, and
+            ``fused=True`` for Adam and AdamW: one pass over the weights instead of ten.
+
+    Raises:
+        ConfigurationError: For an argument with an impossible value, or spaces of another kind of environment.
+        ModelError: If the model cannot be used, has another vocabulary than the environment, or is too short.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        lr_schedule: Schedule,
+        use_sde: bool = False,
+        model: str = "tiny",
+        trainable: str = "all",
+        dtype: str = "float32",
+        temperature: float = 1.0,
+        value: str = "shared",
+        value_gradient: bool = True,
+        optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
+        optimizer_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        check_model_name(model)
+        _check_arguments(use_sde, temperature, value)
+        self._max_tokens = observation_tokens(observation_space)
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            ortho_init=False,
+            features_extractor_class=FlattenExtractor,
+            optimizer_class=optimizer_class,
+            optimizer_kwargs=optimizer_arguments(optimizer_class, optimizer_kwargs, eps=1e-5),
+        )
+        self.model_name = model
+        self.trainable = trainable
+        self.dtype_name = dtype
+        self.temperature = temperature
+        self.value = value
+        self.value_gradient = value_gradient
+        self._caches = ActingCaches()
+        self._build_language_models(lr_schedule)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        """Build nothing yet: SB3 calls this before the arguments of this class are stored."""
+
+    def _build_language_models(self, lr_schedule: Schedule) -> None:
+        self.actor = LanguageModel(self.model_name, self.trainable, self.dtype_name)
+        n_actions = number_of_actions(self.action_space)
+        self.actions_are = action_kind(self.actor, self.observation_space, n_actions)
+        check_context(self.actor, self.model_name, self._max_tokens)
+        self.choices = Scores(self.actor.hidden_size, n_actions) if self.actions_are == "choices" else None
+        adapts = self.trainable == "heads" and self.choices is None
+        self.adapter = PolicyAdapter(self.actor.hidden_size) if adapts else None
+        self.critic = (
+            LanguageModel(self.model_name, self.trainable, self.dtype_name)
+            if self.value == "separate" and self.trainable != "heads"
+            else None
+        )
+        self.value_head = ValueHead(self.actor.hidden_size)
+        trained = list(trained_parameters(self).values())
+        self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
+        self.optimizer.register_step_post_hook(lambda *_: self._mark_changed())
+
+    def _mark_changed(self) -> None:
+        for model in (self.actor, self.critic):
+            if model is not None:
+                model.mark_changed()
+
+    # -- acting -----------------------------------------------------------------------------------------------------
+
+    def forward(self, obs: TokenObs, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:  # type: ignore[override]
+        """Choose an action for every environment; only tokens that are new since the last call are computed.
+
+        Args:
+            obs: ``input_ids`` and ``attention_mask``, each ``(n_envs, max_tokens)``, and what else there is.
+            deterministic: Whether to take the most probable action instead of sampling.
+
+        Returns:
+            Actions ``(n_envs,)`` int64, values ``(n_envs,)`` float32, log-probabilities ``(n_envs,)`` float32.
+        """
+        with th.no_grad():
+            hidden = self._caches.last_hidden("rollout actor", self.actor, obs)
+            actions, log_prob = self._choose(hidden, obs, deterministic)
+            return actions, self._rollout_values(obs, hidden), log_prob
+
+    def _predict(self, observation: TokenObs, deterministic: bool = False) -> th.Tensor:  # type: ignore[override]
+        """Choose actions for ``predict()``, in slots of its own, so that a rollout under way keeps its slots."""
+        with th.no_grad():
+            hidden = self._caches.last_hidden("predict actor", self.actor, observation)
+            return self._choose(hidden, observation, deterministic)[0]
+
+    def _choose(self, hidden: th.Tensor, columns: TokenObs, deterministic: bool) -> tuple[th.Tensor, th.Tensor]:
+        logits = self._logits(hidden, columns)
+        return best_tokens(logits) if deterministic else sample_tokens(logits)
+
+    def _rollout_values(self, obs: TokenObs, hidden: th.Tensor | None = None) -> th.Tensor:
+        """Values ``(n,)`` in the rollout's slots, given the actor's hidden states where they are known."""
+        if self.critic is not None:
+            hidden = self._caches.last_hidden("rollout critic", self.critic, obs)
+        elif hidden is None:
+            hidden = self._caches.last_hidden("rollout actor", self.actor, obs)
+        return self.value_head(hidden)
+
+    def predict_values(self, obs: PackedSequences | TokenObs) -> th.Tensor:  # type: ignore[override]
+        """Values ``(n,)`` float32 of observations; a batch of another size than the rollout's leaves slots alone."""
+        model = self.actor if self.critic is None else self.critic
+        if isinstance(obs, PackedSequences):
+            return self.value_head(obs.transition_hidden(model))
+        n_rows = len(obs["input_ids"])
+        if n_rows > 1 and self._caches.holds("rollout actor", n_rows) and not th.is_grad_enabled():
+            return self._rollout_values(obs)
+        packed, order = pack_observations(obs)
+        return self.value_head(packed.transition_hidden(model)[order])
+
+    def set_training_mode(self, mode: bool) -> None:
+        """Expect changed weights from training, too: some algorithms write them without a trace (``param.data``)."""
+        super().set_training_mode(mode)
+        if mode:
+            self._mark_changed()
+
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: PackedSequences | TokenObs, actions: th.Tensor
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Evaluate taken actions under the current weights.
+
+        Args:
+            obs: Whole sequences from a :class:`~agents.SequenceRolloutBuffer`, or a plain batch of observations.
+            actions: ``(n,)`` int64.
+
+        Returns:
+            Values, log-probabilities and entropies, each ``(n,)`` float32.
+        """
+        packed, order = _as_packed(obs)
+        hidden = packed.transition_hidden(self.actor)
+        critic_hidden = hidden if self.critic is None else packed.transition_hidden(self.critic)
+        if not self.value_gradient:
+            critic_hidden = critic_hidden.detach()
+        actions = actions.long().flatten()
+        if order is not None:
+            hidden, critic_hidden = hidden[order], critic_hidden[order]
+        log_prob, entropy = self._evaluate(hidden, actions, _columns(obs))
+        return self.value_head(critic_hidden), log_prob, entropy
+
+    def _evaluate(self, hidden: th.Tensor, actions: th.Tensor, columns: TokenObs) -> tuple[th.Tensor, th.Tensor]:
+        if self.choices is not None:
+            return log_probs_of(self._logits(hidden, columns), actions)
+        return action_log_probs(self.output_layer, self._adapted(hidden), actions, columns)
+
+    def get_distribution(self, obs: PackedSequences | TokenObs) -> Distribution:  # type: ignore[override]
+        """The distribution over actions, differentiable twice; ``n * n_actions`` float32 numbers."""
+        packed, order = _as_packed(obs)
+        with sdpa_kernel(SDPBackend.MATH), differentiable_twice():  # for TRPO; no fused attention kernel can
+            hidden = packed.transition_hidden(self.actor)
+            hidden = hidden if order is None else hidden[order]
+            logits = self._logits(hidden, _columns(obs))
+        if "action_mask" in _columns(obs):
+            logits = logits.masked_fill(logits.isneginf(), LOWEST_LOGIT)
+        return CategoricalDistribution(logits.shape[1]).proba_distribution(logits)
+
+    def _logits(self, hidden: th.Tensor, columns: TokenObs) -> th.Tensor:
+        """Logits ``(n, n_actions)`` float32, minus infinity for illegal actions."""
+        if self.choices is not None:
+            return legal(self.choices(hidden) / self.temperature, columns)
+        return action_logits(self.output_layer, self._adapted(hidden), columns)
+
+    @property
+    def output_layer(self) -> OutputLayer:
+        """The output layer at the policy's temperature."""
+        layer = self.actor.output_layer
+        return OutputLayer(layer.weight, layer.bias, layer.scale / self.temperature, layer.softcap)
+
+    def _adapted(self, hidden: th.Tensor) -> th.Tensor:
+        return hidden if self.adapter is None else self.adapter(hidden)
+
+    # -- saving -----------------------------------------------------------------------------------------------------
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Trained weights only: frozen ones come back from the model's name."""
+        full = super().state_dict(*args, **kwargs)
+        return {name: full[name] for name in trained_parameters(self)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load trained weights.
+
+        Raises:
+            CheckpointError: If names or shapes differ from this policy's; nothing is loaded then.
+        """
+        description = f"model={self.model_name!r}, trainable={self.trainable!r}, value={self.value!r}"
+        check_state_dict(self, state_dict, strict, description)
+        return super().load_state_dict(state_dict, strict=False, assign=assign)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {
+            "observation_space": self.observation_space,
+            "action_space": self.action_space,
+            "lr_schedule": self._dummy_schedule,
+            "model": self.model_name,
+            "trainable": self.trainable,
+            "dtype": self.dtype_name,
+            "temperature": self.temperature,
+            "value": self.value,
+            "value_gradient": self.value_gradient,
+            "optimizer_class": self.optimizer_class,
+            "optimizer_kwargs": self.optimizer_kwargs,
+        }
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LMActorCriticPolicy:
+        """Copy trained weights and optimizer state; share frozen weights; start with empty caches."""
+        twin = type(self)(**self._get_constructor_parameters()).to(self.device)
+        memo[id(self)] = twin
+        twin.load_state_dict(self.state_dict())
+        twin.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
+        return twin
+
+
+def _as_packed(obs: PackedSequences | TokenObs) -> tuple[PackedSequences, th.Tensor | None]:
+    """Sequences, and the indices that bring results back into the batch's order, if packing changed it."""
+    if isinstance(obs, PackedSequences):
+        return obs, None
+    warn_once(
+        "The rollout buffer yields single observations, so every prefix is computed anew. "
+        "Pass rollout_buffer_class=SequenceRolloutBuffer to compute each sequence once."
+    )
+    return pack_observations(obs)
+
+
+def _columns(obs: PackedSequences | TokenObs) -> TokenObs:
+    """What observations hold beside tokens, in the batch's order."""
+    return obs.columns if isinstance(obs, PackedSequences) else obs
+
+
+def _check_arguments(use_sde: bool, temperature: float, value: str) -> None:
+    if use_sde:
+        raise ConfigurationError("use_sde=True is for continuous actions; token actions are discrete. Leave it False.")
+    if not temperature > 0:
+        raise ConfigurationError(
+            f"temperature must be above 0; got {temperature}. For greedy actions call predict(deterministic=True)."
+        )
+    if value not in ("shared", "separate"):
+        raise ConfigurationError(f"value must be 'shared' or 'separate'; got {value!r}.")

@@ -1,0 +1,1 @@
+"""What a training run is made of: algorithm, wrappers, schedules, and the numbers in ``agents/hyperparameters``."""
