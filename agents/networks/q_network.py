@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch as th
 from gymnasium import spaces
@@ -13,7 +12,7 @@ from agents.networks.action_kinds import action_kind, number_of_actions
 from agents.networks.language_model import LanguageModel
 from agents.networks.q_heads import Scores, candidate_logits, legal, legal_log_softmax
 from agents.networks.sequences import PackedSequences, pack_observations
-from agents.networks.trained_weights import check_state_dict, trained_parameters
+from agents.networks.trained_weights import TrainedWeights, trained_parameters
 from agents.warn_once import warn_once
 from lm_envs.errors import CheckpointError
 from lm_envs.inference.output_layer import OutputLayer
@@ -21,7 +20,7 @@ from lm_envs.inference.output_layer import OutputLayer
 TokenObs = Mapping[str, th.Tensor]
 
 
-class LMQNetwork(nn.Module):
+class LMQNetwork(TrainedWeights):
     """Action values from a language model's hidden states.
 
     For tokens and candidate tokens ``Q(s, a) = V(s) + scale * log p(a | s) + w(a) g(s)``: ``p`` is the language model's
@@ -161,14 +160,3 @@ class LMQNetwork(nn.Module):
                 f"{n_candidates} actions, where this policy has {self.lm.vocab_size} tokens and {self.n_actions} "
                 "actions. Load a buffer that was saved with the same environment and model."
             )
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Trained weights only: frozen ones come back from the model's name."""
-        full = super().state_dict(*args, **kwargs)
-        prefix = kwargs.get("prefix", "")
-        return full if prefix else {name: full[name] for name in trained_parameters(self)}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load trained weights; raises CheckpointError if they do not fit."""
-        check_state_dict(self, state_dict, strict, "Q-network")
-        return super().load_state_dict(state_dict, strict=False, assign=assign)

@@ -28,23 +28,33 @@ def _of_other(module: nn.Module) -> dict[str, nn.Parameter]:
     return {**dict(module.named_parameters(recurse=False)), **trained_parameters(module)}
 
 
-def check_state_dict(module: nn.Module, state_dict: Mapping[str, Any], strict: bool, description: str) -> None:
-    """Check saved weights before anything is loaded.
+class TrainedWeights(nn.Module):
+    """A module that saves and loads what is trained of it, and nothing else."""
 
-    Args:
-        module: What they are for.
-        state_dict: Weights by name.
-        strict: Whether the names have to be the same.
-        description: The policy's arguments, for the error.
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Trained weights only: frozen ones come back from the model's name."""
+        full = super().state_dict(*args, **kwargs)
+        if kwargs.get("prefix"):  # a part of a larger module, which chooses for itself
+            return full
+        return {name: full[name] for name in trained_parameters(self)}
 
-    Raises:
-        CheckpointError: If names or shapes differ from the module's.
-    """
-    expected = trained_parameters(module)
-    wrong = sorted(set(expected) ^ set(state_dict)) if strict else []
-    wrong += [name for name in expected.keys() & state_dict.keys() if expected[name].shape != state_dict[name].shape]
-    if wrong:
-        raise CheckpointError(
-            f"the checkpoint does not fit this policy ({description}): {len(wrong)} weights differ, for example "
-            f"{wrong[0]!r}. Load it with the policy_kwargs that it was saved with."
-        )
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load trained weights.
+
+        Raises:
+            CheckpointError: If names or shapes differ from this module's; nothing is loaded then.
+        """
+        expected = trained_parameters(self)
+        wrong = sorted(set(expected) ^ set(state_dict)) if strict else []
+        both = expected.keys() & state_dict.keys()
+        wrong += [name for name in both if expected[name].shape != state_dict[name].shape]
+        if wrong:
+            raise CheckpointError(
+                f"the checkpoint does not fit this policy ({self.description()}): {len(wrong)} weights differ, for "
+                f"example {wrong[0]!r}. Load it with the policy_kwargs that it was saved with."
+            )
+        return super().load_state_dict(state_dict, strict=False, assign=assign)
+
+    def description(self) -> str:
+        """What errors say this is."""
+        return type(self).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,8 +22,9 @@ from agents.networks.language_model import LanguageModel
 from agents.networks.q_heads import Scores, legal
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.token_log_probs import best_tokens, sample_tokens
-from agents.networks.trained_weights import check_state_dict, trained_parameters
+from agents.networks.trained_weights import trained_parameters
 from agents.policies.arguments import check_context, check_model_name, optimizer_arguments
+from agents.policies.trained_policy import TrainedPolicy
 from agents.warn_once import warn_once
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.fast_linear import differentiable_twice
@@ -34,7 +34,7 @@ TokenObs = Mapping[str, th.Tensor]
 LOWEST_LOGIT = -1e8  # probability exactly 0; minus infinity would make TRPO's divergence, and its gradient, no number
 
 
-class LMActorCriticPolicy(ActorCriticPolicy):
+class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
     """Actor-critic policy for token environments: a pretrained causal language model with a value head.
 
     PPO, A2C and other on-policy algorithms of Stable-Baselines3 train it unchanged. Rollouts keep keys and values in
@@ -242,21 +242,6 @@ class LMActorCriticPolicy(ActorCriticPolicy):
 
     # -- saving -----------------------------------------------------------------------------------------------------
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Trained weights only: frozen ones come back from the model's name."""
-        full = super().state_dict(*args, **kwargs)
-        return {name: full[name] for name in trained_parameters(self)}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load trained weights.
-
-        Raises:
-            CheckpointError: If names or shapes differ from this policy's; nothing is loaded then.
-        """
-        description = f"model={self.model_name!r}, trainable={self.trainable!r}, value={self.value!r}"
-        check_state_dict(self, state_dict, strict, description)
-        return super().load_state_dict(state_dict, strict=False, assign=assign)
-
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             "observation_space": self.observation_space,
@@ -271,14 +256,6 @@ class LMActorCriticPolicy(ActorCriticPolicy):
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,
         }
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> LMActorCriticPolicy:
-        """Copy trained weights and optimizer state; share frozen weights; start with empty caches."""
-        twin = type(self)(**self._get_constructor_parameters()).to(self.device)
-        memo[id(self)] = twin
-        twin.load_state_dict(self.state_dict())
-        twin.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
-        return twin
 
 
 def _as_packed(obs: PackedSequences | TokenObs) -> tuple[PackedSequences, th.Tensor | None]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from typing import Any
 
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 
 from agents.buffers.sequence_rollout_buffer import observation_tokens
@@ -18,14 +15,14 @@ from agents.networks.q_heads import legal
 from agents.networks.q_network import LMQNetwork, TokenObs
 from agents.networks.sequences import PackedSequences
 from agents.networks.token_log_probs import sample_tokens
-from agents.networks.trained_weights import check_state_dict, trained_parameters
 from agents.policies.arguments import check_context, check_model_name, optimizer_arguments
+from agents.policies.trained_policy import TrainedPolicy
 from lm_envs.errors import ConfigurationError, UnknownNameError
 
 EXPLORATIONS = ("greedy", "softmax", "lm")
 
 
-class LMQPolicy(BasePolicy):
+class LMQPolicy(TrainedPolicy):
     """Q-network policy for token environments: a pretrained causal language model with value heads.
 
     ``DQN`` of Stable-Baselines3 and ``QRDQN`` of sb3-contrib train it unchanged. Online and target network share all
@@ -227,20 +224,6 @@ class LMQPolicy(BasePolicy):
 
     # -- saving -----------------------------------------------------------------------------------------------------
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Trained weights of both networks only: frozen ones come back from the model's name."""
-        full = super().state_dict(*args, **kwargs)
-        return {name: full[name] for name in trained_parameters(self)}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Load trained weights.
-
-        Raises:
-            CheckpointError: If names or shapes differ from this policy's; nothing is loaded then.
-        """
-        check_state_dict(self, state_dict, strict, f"model={self.model_name!r}, trainable={self.trainable!r}")
-        return super().load_state_dict(state_dict, strict=False, assign=assign)
-
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             "observation_space": self.observation_space,
@@ -259,14 +242,6 @@ class LMQPolicy(BasePolicy):
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,
         }
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> LMQPolicy:
-        """Copy trained weights and optimizer state; share frozen weights; start with empty caches."""
-        twin = type(self)(**self._get_constructor_parameters()).to(self.device)
-        memo[id(self)] = twin
-        twin.load_state_dict(self.state_dict())
-        twin.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
-        return twin
 
 
 class _DoubleQTarget(LMQNetwork):
