@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch as th
 from torch import nn
@@ -70,6 +71,20 @@ class LanguageModel(CachedLanguageModel):
     def own_parameters(self) -> tuple[tuple[str, nn.Parameter], ...]:
         """Names and float32 tensors of what is trained and saved."""
         return self._own
+
+    def share_frozen(self, other: LanguageModel) -> None:
+        """Hold another instance's parameters in place of equal ones: moved to a GPU, they are there once.
+
+        Args:
+            other: The same model with the same parts trained.
+        """
+        theirs = dict(other.lm.named_parameters(remove_duplicate=False))
+        for prefix, module in self.lm.named_modules():
+            for key, parameter in list(module.named_parameters(recurse=False)):
+                if not parameter.requires_grad:
+                    setattr(module, key, theirs[f"{prefix}.{key}" if prefix else key])
+        last = self.lm.get_output_embeddings()
+        self._layer = replace(self._layer, weight=last.weight, bias=last.bias)
 
     def _find_own_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         compute = {id(p) for p in self._compute.values()}

@@ -111,17 +111,22 @@ class LMQPolicy(TrainedPolicy):
     def _build(self, lr_schedule: Schedule) -> None:
         own = LanguageModel(self.model_name, self.trainable, self.dtype_name)
         check_context(own, self.model_name, self._max_tokens)
-        frozen = not own.own_parameters()
         self.online = self._network(own, is_target=False)
-        self.target = self._network(
-            own if frozen else LanguageModel(self.model_name, self.trainable, self.dtype_name), is_target=True
-        )
+        self.target = self._network(self._twin(own), is_target=True)
         self.target.load_state_dict(self.online.state_dict())
         self.reference = self._reference(own)
         self.optimizer = self.optimizer_class(  # type: ignore[call-arg]
             list(self.online.parameters()), lr=lr_schedule(1), **self.optimizer_kwargs
         )
         self.optimizer.register_step_post_hook(lambda *_: self.online.lm.mark_changed())
+
+    def _twin(self, own: LanguageModel) -> LanguageModel:
+        """The target network's language model: of its own in what is trained, else the online network's."""
+        if not own.own_parameters():
+            return own
+        twin = LanguageModel(self.model_name, self.trainable, self.dtype_name)
+        twin.share_frozen(own)
+        return twin
 
     def _network(self, model: LanguageModel, is_target: bool) -> LMQNetwork:
         network = _DoubleQTarget if is_target and self.double_q else LMQNetwork

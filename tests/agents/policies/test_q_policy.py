@@ -223,6 +223,8 @@ def test_frozen_weights_are_held_once_and_survive_target_updates(lm_folder, trai
     source = {p.data_ptr() for p in load_language_model(lm_folder).parameters()}
     twins = {p.data_ptr() for p in policy.target.lm.lm.parameters() if not p.requires_grad}
     assert {p.data_ptr() for p in frozen} == twins <= source
+    theirs = {id(p) for p in policy.target.lm.lm.parameters()}
+    assert all(id(p) in theirs for p in frozen)  # one tensor to move to a GPU, not two
     polyak_update(policy.online.parameters(), policy.target.parameters(), 0.5)
     assert all(th.equal(a, b) for a, b in zip(before, frozen, strict=True))
     polyak_update(policy.online.parameters(), policy.target.parameters(), 1.0)
