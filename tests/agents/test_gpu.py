@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch as th
-from stable_baselines3 import PPO
+from stable_baselines3 import DQN, PPO
 
-from agents import LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer, make_lm_vec_env
+from agents import (
+    LMActorCriticPolicy,
+    LMQPolicy,
+    ReferenceKLCallback,
+    SequenceReplayBuffer,
+    SequenceRolloutBuffer,
+    make_lm_vec_env,
+)
 from lm_envs import load_language_model
+from lm_envs.wrappers import CandidateActions
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")]
 
@@ -35,3 +43,27 @@ def test_ppo_on_a_gpu(lm_folder, trainable, dtype, tolerance):
     model.learn(64, callback=ReferenceKLCallback())
     assert any(not th.equal(value, before[name]) for name, value in model.policy.state_dict().items())
     assert next(load_language_model(lm_folder).parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+@pytest.mark.parametrize("candidates", [True, False])
+def test_dqn_on_a_gpu(lm_folder, trainable, candidates):
+    venv = make_lm_vec_env(
+        "TextGen-v0", n_envs=4, seed=0,
+        env_kwargs={"model": lm_folder, "dataset": ["the good", "a bad was"] * 5, "reward": "distinct",
+                    "max_prompt_tokens": 8, "max_new_tokens": 6, "min_new_tokens": 2},
+        wrapper_class=CandidateActions if candidates else None, wrapper_kwargs={"k": 5, "device": "cuda"},
+    )  # fmt: skip
+    model = DQN(
+        LMQPolicy, venv, buffer_size=2_000, learning_starts=16, batch_size=16, target_update_interval=16, seed=0,
+        device="cuda", replay_buffer_class=SequenceReplayBuffer,
+        replay_buffer_kwargs={"prioritized": True, "gamma": 0.99},
+        policy_kwargs={"model": lm_folder, "trainable": trainable, "double_q": True, "exploration": "lm"},
+    )  # fmt: skip
+    frozen = {id(p) for p in model.q_net.lm.lm.parameters() if not p.requires_grad}
+    assert frozen <= {id(p) for p in model.q_net_target.lm.lm.parameters()}
+    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
+    model.learn(64)
+    sample = model.replay_buffer.sample(16)
+    assert model.q_net(sample.observations).device.type == "cuda"
+    assert any(not th.equal(value, before[name]) for name, value in model.policy.state_dict().items())
