@@ -388,3 +388,26 @@ def test_acting_computes_each_token_once(lm_folder, token_stream, trainable):
     policy.predict(stream.obs())
     everything = int(stream.lengths.sum())
     assert cache.computed_tokens == seen + (4 if trainable == "heads" else everything)
+
+
+def test_a_saved_buffer_of_another_environment_is_refused_at_the_first_step(candidate_env, lm_folder, tmp_path):
+    model = make_dqn(candidate_env, lm_folder).learn(40)
+    model.save_replay_buffer(tmp_path / "buffer")
+    longer = make_lm_vec_env(
+        "TextGen-v0",
+        n_envs=4,
+        env_kwargs={"model": lm_folder, "dataset": ["the good"], "reward": "length", "max_new_tokens": 9},
+        wrapper_class=CandidateActions,
+        wrapper_kwargs={"k": K},
+    )
+    other = make_dqn(longer, lm_folder)
+    other.load_replay_buffer(tmp_path / "buffer")
+    with pytest.raises(CheckpointError, match="it was saved with another environment"):
+        other.learn(40)
+
+
+def test_algorithms_hand_on_what_the_buffer_refuses(candidate_env, lm_folder):
+    with pytest.raises(ConfigurationError, match="optimize_memory_usage=True"):
+        make_dqn(candidate_env, lm_folder, optimize_memory_usage=True)
+    with pytest.raises(ConfigurationError, match="buffer_size=20 is less than one episode of 38 tokens"):
+        make_dqn(candidate_env, lm_folder, buffer_size=20)
