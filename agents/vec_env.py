@@ -97,7 +97,8 @@ class GymnasiumVecEnv(VecEnv):
         """Step all environments; the infos of an episode's last step carry its ``terminal_observation``."""
         obs, rewards, terminated, truncated, infos = self.envs.step(self._actions)
         dones = terminated | truncated
-        rows: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        running = {key: value for key, value in infos.items() if not key.lstrip("_").startswith("final_")}
+        rows = _rows(running, self.num_envs)
         if dones.any():
             final_rows = _rows(infos.get("final_info", {}), self.num_envs)
             for i in np.flatnonzero(dones):

@@ -60,7 +60,7 @@ def main(steps: int) -> None:
     )
     every = max(steps // 4 // 32, 1)
     callbacks = [
-        EvalCallback(make_env("validation", 32), n_eval_episodes=32, eval_freq=every, best_model_save_path="runs/best"),
+        EvalCallback(make_env("validation", 16), n_eval_episodes=32, eval_freq=every, best_model_save_path="runs/best"),
         CheckpointCallback(save_freq=every, save_path="runs/checkpoints", save_replay_buffer=True),
         LogText(),
     ]

@@ -57,8 +57,9 @@ class RewardPayments:
     """Calls the rewards in every step that needs them, and remembers what the running episodes were paid.
 
     With shaping an episode reward's score of the completion so far is a potential, 0 before the first token,
-    and a step pays by how much the potential grew: potential-based shaping, which leaves the optimal policy
-    as it is (Ng, Harada and Russell 1999). An episode's payments sum to its reward.
+    and a step pays by how much the potential grew: potential-based shaping (Ng, Harada and Russell 1999). An
+    episode's payments sum to its reward, so without discounting the optimal policy stays as it is; with a discount
+    below 1 earlier gains count more.
 
     Attributes:
         every_step: Whether :meth:`pay` needs the completions of all rows in every step.

@@ -62,7 +62,8 @@ class ObservationColumns:
             if key == "action_mask" and self._mask_table is not None:
                 found[key] = mask_tensor(self._mask_table, values, device)
             else:
-                values = values.astype(np.int32) if values.dtype.kind == "u" else values  # torch barely knows uint16
+                if values.dtype.kind == "u":  # torch barely knows uint16
+                    values = values.astype(np.int32 if values.dtype.itemsize < 4 else np.int64)
                 found[key] = th.as_tensor(values, device=device)
         return found
 

@@ -27,6 +27,7 @@ class ReplayBatch:
 
     Attributes:
         segment_of: ``(batch_size,)`` int64, the segment of each transition.
+        shares: ``(n_segments,)``, the part of each segment's transitions that is in the batch, above 0.
         n_steps_taken: ``(batch_size,)`` int64, how many steps lie between state and next state.
         dones: ``(batch_size,)`` bool, whether the next state is the end of the episode.
     """
@@ -52,6 +53,7 @@ class ReplayBatch:
         self._chosen = _random_part(len(self._all_rows), int(records["n_transitions"][-1]), batch_size)
         self._next = np.minimum(self._chosen + n_steps, self._ends[self._chosen])
         self.segment_of = self._all_rows[self._chosen]
+        self.shares = np.bincount(self.segment_of, minlength=len(records)) / records["n_transitions"]
         self.n_steps_taken = self._next - self._chosen
         self._leaves = self._next == self._ends[self._chosen]
         self.dones = self._leaves & records["terminated"][self.segment_of]

@@ -52,6 +52,8 @@ class TDObserver:
         ring: Where the segments are.
         priorities: The rule.
         numbers: ``(n_segments,)``, the segments' numbers in the ring; -1 for one that is still running.
+        shares: ``(n_segments,)``, the part of each segment's transitions that is in the batch; the sum of its TD errors
+            is estimated from that part.
         segment_of: ``(n,)`` int64 tensor, index into ``numbers`` of each transition.
         weights: ``(n,)`` importance weights.
         actions: ``(n, 1)`` int64.
@@ -62,6 +64,7 @@ class TDObserver:
     ring: EpisodeRing
     priorities: SequencePriorities
     numbers: np.ndarray
+    shares: np.ndarray
     segment_of: th.Tensor
     weights: th.Tensor
     actions: th.Tensor
@@ -81,7 +84,7 @@ class TDObserver:
             with th.no_grad():
                 error = (self._targets - _mean(values).gather(1, self.actions)).abs().flatten()
                 sums = th.zeros(len(self.numbers), device=error.device).index_add_(0, self.segment_of, error)
-            self._set(sums.cpu().numpy().astype(np.float64) + self.priorities.epsilon)
+            self._set(sums.cpu().numpy().astype(np.float64) / self.shares + self.priorities.epsilon)
         if values.requires_grad:
             weights = self.weights.view(-1, *[1] * (values.ndim - 1))
             values.register_hook(lambda grad: grad * weights)

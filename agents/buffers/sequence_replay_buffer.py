@@ -74,6 +74,7 @@ class SequenceReplayBuffer(ReplayBuffer):
         self._max_tokens = observation_tokens(observation_space)
         _check_arguments(buffer_size, action_space, optimize_memory_usage, self._max_tokens)
         _check_returns(n_steps, gamma, prioritized)
+        _check_exponents(alpha, beta)
         super(ReplayBuffer, self).__init__(buffer_size, observation_space, action_space, device, n_envs)
         self.optimize_memory_usage = False
         self.handle_timeout_termination = handle_timeout_termination
@@ -219,8 +220,9 @@ class SequenceReplayBuffer(ReplayBuffer):
         record = self.ring.running[env]
         steps = record["start"] + np.flatnonzero(self.ring.decides[record["start"] :][: record["n_tokens"]])
         rewards = self.ring.columns["rewards"]
-        rewards[steps[-1]] -= token_rewards.sum()
-        rewards[steps] += token_rewards[-len(steps) :]
+        of_segment = token_rewards[-len(steps) :]
+        rewards[steps[-1]] -= of_segment.sum()
+        rewards[steps] += of_segment
 
     def _new_priority(self) -> float:
         return 1.0 if self.priorities is None else self.priorities.highest
@@ -312,6 +314,7 @@ class SequenceReplayBuffer(ReplayBuffer):
             ring=self.ring,
             priorities=self.priorities,
             numbers=batch.numbers,
+            shares=batch.shares,
             segment_of=self.to_torch(batch.segment_of),
             weights=self.to_torch(weights[batch.segment_of]),
             actions=samples.actions,
@@ -333,11 +336,17 @@ def _check_arguments(buffer_size: int, action_space: spaces.Space, optimize: boo
             "Leave it False."
         )
     number_of_actions(action_space)
-    if buffer_size < max_tokens:
+    if buffer_size < 2 * max_tokens:  # where an episode is cut or rewritten, the observation after it is kept as well
         raise ConfigurationError(
-            f"buffer_size={buffer_size} is less than one episode of {max_tokens} tokens. The capacity of a "
-            f"SequenceReplayBuffer counts tokens, prompts included: {max_tokens} times the number of episodes to keep."
+            f"buffer_size={buffer_size} is less than one episode, which may take {2 * max_tokens} tokens, twice an "
+            f"observation. The capacity of a SequenceReplayBuffer counts tokens, prompts included: about {max_tokens} "
+            "times the number of episodes to keep."
         )
+
+
+def _check_exponents(alpha: float, beta: float) -> None:
+    if not (alpha >= 0 and beta >= 0):
+        raise ConfigurationError(f"alpha and beta must be at least 0; got alpha={alpha}, beta={beta}.")
 
 
 def _check_returns(n_steps: int, gamma: float | None, prioritized: bool) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import torch as th
 
 from agents.networks.language_model import LanguageModel
+from lm_envs.errors import ConfigurationError
 from lm_envs.inference.slot_cache import SlotCache
 
 MOST_CACHES = 4  # a rollout and an evaluation, with two models each
 
 
 class ActingCaches:
-    """Slot caches by purpose. A rollout under way keeps its slots while something else is predicted.
+    """Slot caches by purpose. A rollout under way keeps its slots while other numbers of rows are predicted.
 
     Attributes:
         caches: By purpose and number of rows, the one used last at the end; a few, the others are forgotten.
@@ -37,6 +38,11 @@ class ActingCaches:
             obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``.
         """
         ids = obs["input_ids"]
+        if ids.is_floating_point():
+            raise ConfigurationError(
+                "the tokens of an observation are floating point numbers: something normalised them, such as "
+                "VecNormalize. Pass it norm_obs=False."
+            )
         key = (purpose, len(ids))
         cache = self.caches.pop(key, None)
         if cache is None or cache.device != ids.device or cache.capacity != ids.shape[1]:

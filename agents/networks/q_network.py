@@ -129,6 +129,8 @@ class LMQNetwork(TrainedWeights):
         state_values = self.value(hidden)
         if self.actions_are == "choices":
             scores = self.choices(hidden).view(len(hidden), -1, self.n_actions)
+            if self.dueling:
+                scores = scores - _legal_mean(scores, columns)
             values = state_values[:, :, None] + scores
             return values if self.n_quantiles else values[:, 0]
         advantages = self._advantages(hidden, columns)
@@ -145,11 +147,7 @@ class LMQNetwork(TrainedWeights):
         else:
             logits, learned = layer.logits(hidden), linear.logits(correction)
         advantages = self.scale * legal_log_softmax(logits, columns) + learned
-        if not self.dueling:
-            return advantages
-        mask = columns.get("action_mask")
-        weights = th.ones_like(advantages) if mask is None else mask.float()
-        return advantages - (advantages * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+        return advantages - _legal_mean(advantages, columns) if self.dueling else advantages
 
     def _check_origin(self, packed: PackedSequences) -> None:
         candidates = packed.columns.get("candidate_ids")
@@ -160,3 +158,12 @@ class LMQNetwork(TrainedWeights):
                 f"{n_candidates} actions, where this policy has {self.lm.vocab_size} tokens and {self.n_actions} "
                 "actions. Load a buffer that was saved with the same environment and model."
             )
+
+
+def _legal_mean(values: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+    """Mean over the legal actions of ``(n, [n_quantiles,] n_actions)``, with a last dimension of 1."""
+    mask = columns.get("action_mask")
+    if mask is None:
+        return values.mean(dim=-1, keepdim=True)
+    weights = mask.float() if values.ndim == 2 else mask.float()[:, None]
+    return (values * weights).sum(dim=-1, keepdim=True) / weights.sum(dim=-1, keepdim=True)

@@ -276,7 +276,7 @@ class _DoubleQTarget(LMQNetwork):
 def _check_numbers(scale: float, n_quantiles: int | None, exploration: str, temperature: float, rate: float) -> None:
     if not scale > 0:
         raise ConfigurationError(f"log_prob_scale must be above 0; got {scale}.")
-    if n_quantiles is not None and n_quantiles < 1:
+    if n_quantiles is not None and (isinstance(n_quantiles, bool) or n_quantiles < 1):
         raise ConfigurationError(f"n_quantiles must be at least 1, or None for DQN; got {n_quantiles}.")
     if exploration not in EXPLORATIONS:
         raise UnknownNameError.for_name("exploration", exploration, EXPLORATIONS)

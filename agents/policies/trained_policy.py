@@ -29,6 +29,9 @@ class TrainedPolicy(TrainedWeights, BasePolicy):
         """Copy trained weights and optimizer state; share frozen weights; start with empty caches."""
         twin = type(self)(**self._get_constructor_parameters()).to(self.device)
         memo[id(self)] = twin
+        for name, part in self.named_children():  # algorithms hold some of them by names of their own, DQN its networks
+            memo[id(part)] = getattr(twin, name)
+        memo[id(self.optimizer)] = twin.optimizer
         twin.load_state_dict(self.state_dict())
         twin.optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))
         return twin

@@ -56,7 +56,8 @@ class CandidateActions(RowObservation, RecordConstructorArgs):
     `sample="lm"`, `action_space.sample()` draws from the candidates' probabilities (renormalised); in a vector
     environment `single_action_space.sample()` does so for row 0, 1, 2, ... in turn, beginning anew with each step,
     which is how Stable-Baselines3 explores. Seed it by `action_space.seed(seed)`. Copies of the space sample
-    uniformly: after SB3's `DQN.load(path, env=venv)` set `model.action_space = venv.action_space`. Several single
+    uniformly, and a space samples for its own environment: after SB3's `DQN.load(path, env=venv)` and
+    `model.set_env(venv)` set `model.action_space = venv.action_space`. Several single
     environments in a `DummyVecEnv` all explore by the first one's candidates; use a vector environment.
 
     ## Arguments

@@ -181,3 +181,26 @@ def test_a_gymnasium_environment_with_same_step_reset_is_bridged_too():
         for done, info in zip(dones, infos, strict=True):
             assert ("terminal_observation" in info) == done
     assert obs.shape == (2, 4)
+
+
+class Counting(gym.Env):
+    observation_space = gym.spaces.Discrete(5)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return 0, {"begun": True}
+
+    def step(self, action):
+        self.t += 1
+        return self.t, 0.0, self.t == 2, False, {"t": self.t}
+
+
+def test_infos_of_all_steps_arrive():
+    envs = gym.vector.SyncVectorEnv([Counting] * 2, autoreset_mode=gym.vector.AutoresetMode.SAME_STEP)
+    venv = GymnasiumVecEnv(envs)
+    venv.reset()
+    assert [info["t"] for info in venv.step(np.zeros(2))[3]] == [1, 1]
+    infos = venv.step(np.zeros(2))[3]
+    assert [(info["t"], info["terminal_observation"], "begun" in info) for info in infos] == [(2, 2, False)] * 2

@@ -149,7 +149,7 @@ def identify(sample, expected):
     seed=st.integers(0, 10_000),
     n_envs=st.integers(1, 4),
     n_added=st.integers(1, 60),
-    capacity=st.integers(MAX_TOKENS, 150),
+    capacity=st.integers(2 * MAX_TOKENS, 150),
     n_steps=st.integers(1, 4),
     breaks=st.sampled_from([0.0, 0.2]),
     wide=st.booleans(),
@@ -157,9 +157,7 @@ def identify(sample, expected):
 )
 def test_samples_are_what_was_added(seed, n_envs, n_added, capacity, n_steps, breaks, wide, batch_size):
     space = WIDE_SPACE if wide else token_space()
-    buffer = SequenceReplayBuffer(
-        capacity + MAX_TOKENS, space, spaces.Discrete(4), "cpu", n_envs, n_steps=n_steps, gamma=0.9
-    )
+    buffer = SequenceReplayBuffer(capacity, space, spaces.Discrete(4), "cpu", n_envs, n_steps=n_steps, gamma=0.9)
     episodes = Episodes(n_envs, seed, wide, breaks)
     for _ in range(n_added):
         episodes.step(buffer)
@@ -272,13 +270,14 @@ def make(buffer_size=100, space=None, action_space=None, **kwargs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"buffer_size": 9}, "buffer_size=9 is less than one episode of 10 tokens"),
+        ({"buffer_size": 19}, "buffer_size=19 is less than one episode, which may take 20 tokens"),
         ({"optimize_memory_usage": True}, "does not take optimize_memory_usage=True"),
         ({"action_space": spaces.Box(0, 1, (2,))}, "expected a Discrete action space"),
         ({"space": spaces.Box(0, 1, (2,))}, "expected the observation space of a token environment"),
         ({"n_steps": 0}, "n_steps must be at least 1"),
         ({"n_steps": 3}, "need the discount factor"),
         ({"prioritized": True}, "need the discount factor"),
+        ({"prioritized": True, "gamma": 1.0, "alpha": -1}, "alpha and beta must be at least 0"),
     ],
 )
 def test_impossible_arguments_are_refused(arguments, message):
@@ -317,7 +316,9 @@ def test_priorities_follow_the_td_errors_and_weigh_the_gradient():
     observer = sample.observations.observer.__self__
     for segment, number in enumerate(observer.numbers):
         if number >= 0 and (observer.numbers == number).sum() == 1:
-            expected = float(errors[observer.segment_of == segment].sum()) + buffer.priorities.epsilon
+            of_segment = errors[observer.segment_of == segment]
+            n_transitions = int(buffer.ring.finished(np.array([number]))["n_transitions"][0])
+            expected = float(of_segment.mean()) * n_transitions + buffer.priorities.epsilon
             assert buffer.ring.finished(np.array([number]))["priority"][0] == pytest.approx(expected, rel=1e-5)
     assert th.allclose(values.grad, observer.weights[:, None].expand(n, 4))
     assert observer.weights.max() == 1
@@ -333,3 +334,20 @@ def test_prioritised_sampling_prefers_high_priorities():
     np.random.seed(0)
     drawn = np.concatenate([buffer._draw(5)[0] for _ in range(50)])
     assert (drawn == 4).mean() > 0.9
+
+
+def test_token_rewards_behind_a_break_stay_in_the_return():
+    buffer = SequenceReplayBuffer(100, token_space(), spaces.Discrete(4), "cpu", token_rewards=True)
+
+    def obs(tokens):
+        ids = np.zeros((1, MAX_TOKENS), np.int32)
+        ids[0, : len(tokens)] = tokens
+        return {"input_ids": ids, "attention_mask": (np.arange(MAX_TOKENS) < len(tokens)).astype(np.int8)[None]}
+
+    path = [[1], [1, 2], [7, 8], [7, 8, 9]]  # tokens were rewritten after the second state
+    for step in range(3):
+        done = step == 2
+        infos = [{"token_rewards": [1.0, 2.0, 3.0]} if done else {}]
+        reward = np.array([6.0 if done else 0.0])
+        buffer.add(obs(path[step]), obs(path[step + 1]), np.array([0]), reward, np.array([float(done)]), infos)
+    assert buffer.sample(3).rewards.sum() == 6

@@ -10,6 +10,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3 import DQN
 from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.common.vec_env import VecNormalize
 
 from agents import LMQPolicy, SequenceReplayBuffer, make_lm_vec_env
 from agents.networks.sequences import PackedSequences
@@ -409,5 +410,38 @@ def test_a_saved_buffer_of_another_environment_is_refused_at_the_first_step(cand
 def test_algorithms_hand_on_what_the_buffer_refuses(candidate_env, lm_folder):
     with pytest.raises(ConfigurationError, match="optimize_memory_usage=True"):
         make_dqn(candidate_env, lm_folder, optimize_memory_usage=True)
-    with pytest.raises(ConfigurationError, match="buffer_size=20 is less than one episode of 38 tokens"):
-        make_dqn(candidate_env, lm_folder, buffer_size=20)
+    with pytest.raises(ConfigurationError, match="buffer_size=75 is less than one episode, which may take 76 tokens"):
+        make_dqn(candidate_env, lm_folder, buffer_size=75)
+
+
+def test_a_deep_copy_of_an_algorithm_learns_by_itself(candidate_env, lm_folder):
+    model = make_dqn(candidate_env, lm_folder).learn(60)
+    model.env = None
+    twin = copy.deepcopy(model)
+    assert twin.q_net is twin.policy.online and twin.q_net_target is twin.policy.target
+    twin.set_env(candidate_env)
+    before = [p.clone() for p in twin.policy.online.parameters()]
+    mine = [p.clone() for p in model.q_net.parameters()]
+    twin.learn(80)
+    assert any(not th.equal(a, b) for a, b in zip(before, twin.policy.online.parameters(), strict=True))
+    assert all(th.equal(a, b) for a, b in zip(mine, model.q_net.parameters(), strict=True))
+
+
+def test_normalised_tokens_are_refused(candidate_env, lm_folder):
+    model = make_dqn(VecNormalize(candidate_env), lm_folder, learning_starts=0)
+    with pytest.raises(ConfigurationError, match="norm_obs=False"):
+        model.learn(20)
+    make_dqn(VecNormalize(candidate_env, norm_obs=False), lm_folder).learn(40)
+
+
+@pytest.mark.parametrize(("kind", "masked"), KINDS)
+@pytest.mark.parametrize("n_quantiles", [None, 3])
+def test_dueling_advantages_have_mean_zero(lm_folder, token_stream, kind, masked, n_quantiles):
+    policy = make_policy(lm_folder, kind, masked, dueling=True, n_quantiles=n_quantiles)
+    sample = filled_buffer(policy, token_stream).sample(20)
+    with th.no_grad():
+        hidden = policy.online.hidden(sample.observations)
+        values = policy.online(sample.observations).view(20, n_quantiles or 1, -1)
+        weights = sample.observations.columns.get("action_mask", th.ones(20, values.shape[2])).float()[:, None]
+        mean = (values * weights).sum(dim=2) / weights.sum(dim=2)
+        assert th.allclose(mean, policy.online.value(hidden), atol=1e-5)
