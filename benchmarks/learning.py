@@ -79,8 +79,8 @@ def train(seed: int, arguments: Sequence[str], threads: int | None = None) -> Ru
         threads: CPU threads; None leaves torch's choice.
 
     Returns:
-        ``seed``, ``seconds`` (wall time of the whole command), the evaluations ``before`` and ``after``, and ``curve``:
-        a mapping of metrics and ``step`` for each evaluation on validation prompts.
+        ``seed``, ``steps``, ``seconds`` (wall time of the whole command), the evaluations ``before`` and ``after``, and
+        ``curve``: a mapping of metrics and ``step`` for each evaluation on validation prompts.
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
@@ -92,9 +92,10 @@ def train(seed: int, arguments: Sequence[str], threads: int | None = None) -> Ru
         if done.returncode != 0:
             raise SystemExit(f"training failed: {' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         evaluation = json.loads((folder / "evaluation.json").read_text())
+        steps = json.loads((folder / "config.json").read_text())["steps"]
         validations = curve(folder / "progress.csv")
     moments = {"before": evaluation["before"], "after": evaluation["after"]}
-    return {"seed": seed, "seconds": round(seconds, 1), **moments, "curve": validations}
+    return {"seed": seed, "steps": steps, "seconds": round(seconds, 1), **moments, "curve": validations}
 
 
 def curve(progress: Path) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
 """What value learning reaches on held-out prompts: ``python -m benchmarks.learning_dqn``.
 
 Runs the recipes of DQN and QR-DQN on ``reviews`` with several seeds, each with evaluations on validation prompts as
-training goes on. Writes ``learning_NAME_reviews.json`` for each recipe, and ``learning_dqn.png`` with their curves.
+training goes on. Writes ``learning_NAME_reviews.json`` for each recipe, and ``learning_dqn.png`` with the curves of all.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ RECIPES: dict[str, list[str]] = {
     "dqn": ["--algo", "dqn"],
     "dqn_hidden": ["--algo", "dqn", "--observation", "hidden"],
     "qrdqn": ["--algo", "qrdqn"],
-    "dqn_sparse": ["--algo", "dqn", "-E", "shaping=false"],
+    "dqn_sparse": ["--algo", "dqn", "-E", "shaping=false", "-H", "gamma=0.99"],
 }
 """name -> arguments of ``lm-envs train``."""
 
-EVAL_EVERY = 6_000
+EVAL_EVERY = 10_000
 METRICS = {"reward/sentiment": "sentiment", "grammar": "grammar pass rate", "distinct_2": "distinct-2"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; arguments that are not its own go to ``lm-envs train``."""
     settings, passed = _parser().parse_known_args(arguments)
-    results = {}
+    files = {name: settings.folder / f"learning_{name}_reviews.json" for name in RECIPES}
     for name in settings.recipes:
         command = ["TextGen-v0", *RECIPES[name], "--eval-every", str(EVAL_EVERY), *passed]
-        results[name] = learning.measure(command, settings.seeds, settings.jobs)
-        Console().print(learning.table(results[name]))
-        (settings.folder / f"learning_{name}_reviews.json").write_text(json.dumps(results[name], indent=1) + "\n")
+        result = learning.measure(command, settings.seeds, settings.jobs)
+        Console().print(learning.table(result))
+        files[name].write_text(json.dumps(result, indent=1) + "\n")
+    results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     draw_curves(results, settings.folder / "learning_dqn.png")
 
 
@@ -50,6 +51,7 @@ def draw_curves(results: Mapping[str, Mapping[str, Any]], picture: Path) -> None
         picture: The PNG to write.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     figure = Figure(figsize=(11, 3.4), dpi=120, layout="constrained")
     for axes, (metric, label) in zip(figure.subplots(1, len(METRICS)), METRICS.items(), strict=True):
@@ -62,6 +64,8 @@ def draw_curves(results: Mapping[str, Mapping[str, Any]], picture: Path) -> None
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("environment steps (tokens)")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda steps, _: f"{steps / 1000:g}k"))
     axes.legend(frameon=False, fontsize=9)
     figure.savefig(picture, format="png")
 
@@ -80,7 +84,7 @@ def over_seeds(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.learning_dqn", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="*", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="how many seeds run side by side")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where the results are written")

@@ -19,6 +19,12 @@ THROUGHPUT = (
     "throughput_smollm2_cpu_bfloat16.json",
 )
 DQN = "throughput_dqn.json"
+VALUE_LEARNING = {
+    "dqn": "`DQN`, `LMQPolicy`",
+    "dqn_hidden": "`DQN`, `MlpPolicy` on hidden states",
+    "qrdqn": "`QRDQN`, `LMQPolicy`",
+    "dqn_sparse": "`DQN`, `LMQPolicy`, reward at the end only",
+}
 NAMES = {"project": "this project", "textbook": "textbook SB3 policy", "generate": "`generate` + one update (bound)"}
 METRICS = {
     "reward": "mean reward (sentiment, 0 to 1)",
@@ -37,7 +43,13 @@ def main() -> None:
 
 def updated(text: str) -> str:
     """The README's text with each measured part made anew from the results."""
-    for name, part in (("learning", learning_part()), ("throughput", throughput_part()), ("dqn", dqn_part())):
+    parts = {
+        "learning": learning_part(),
+        "value learning": value_learning_part(),
+        "throughput": throughput_part(),
+        "dqn": dqn_part(),
+    }
+    for name, part in parts.items():
         halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)
         if len(halves) != 4:
             raise ValueError(f"expected one part {name!r} in README.md, found {len(halves) // 3}")
@@ -60,6 +72,29 @@ def learning_part() -> str:
     for key, label in METRICS.items():
         row = result["summary"][key]
         lines.append(f"| {label} | {row['before']:.2f} | {row['after']:.2f} ({row['min']:.2f} to {row['max']:.2f}) |")
+    return "\n".join(lines)
+
+
+def value_learning_part() -> str:
+    """The table of the files ``benchmarks/results/learning_NAME_reviews.json`` of :data:`VALUE_LEARNING`."""
+    results = {name: _read(f"learning_{name}_reviews.json") for name in VALUE_LEARNING}
+    first = results["dqn"]
+    start = first["summary"]
+    lines = [
+        f"{first['runs'][0]['after']['n_prompts']} held-out prompts, {len(first['runs'])} seeds, greedy completions: "
+        f"mean over seeds (least to greatest), on {_machine(first)}, {first['jobs']} runs side by side:",
+        "",
+        "| | sentiment | well-formed | distinct-2 | steps | seconds a run |",
+        "|---|---|---|---|---|---|",
+        f"| before: the pretrained model, greedy | {start['reward/sentiment']['before']:.2f} | "
+        f"{start['grammar']['before']:.2f} | {start['distinct_2']['before']:.2f} | | |",
+    ]
+    for name, result in results.items():
+        columns = (result["summary"][key] for key in ("reward/sentiment", "grammar", "distinct_2"))
+        reached = " | ".join(f"{row['after']:.2f} ({row['min']:.2f} to {row['max']:.2f})" for row in columns)
+        seconds = [run["seconds"] for run in result["runs"]]
+        steps = result["runs"][0]["steps"]
+        lines.append(f"| {VALUE_LEARNING[name]} | {reached} | {steps:,} | {min(seconds):.0f} to {max(seconds):.0f} |")
     return "\n".join(lines)
 
 

@@ -29,14 +29,18 @@ def test_links_lead_somewhere():
     assert links and all((ROOT / link).exists() for link in links)
 
 
+TRAINING = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.S) if "model.learn(" in block]
+
+
 @pytest.mark.slow
-def test_the_first_example_runs(tmp_path):
-    code = re.search(r"```python\n(.*?)```", TEXT, re.S)[1]
-    assert "50_000" in code
-    (tmp_path / "example.py").write_text(code.replace("50_000", "2_048"))
+@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN"])
+def test_the_training_examples_run(code, tmp_path):
+    shorter = re.sub(r"model\.learn\([\d_]+", "model.learn(2_500", code)
+    assert shorter != code
+    (tmp_path / "example.py").write_text(shorter)
     done = subprocess.run([sys.executable, "example.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "ppo.zip").exists()
+    assert (tmp_path / "ppo.zip").exists() == ("model.save" in code)
 
 
 def test_the_environment_lines_run(tmp_path, monkeypatch):
