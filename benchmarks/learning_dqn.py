@@ -1,7 +1,7 @@
 """What value learning reaches on held-out prompts: ``python -m benchmarks.learning_dqn``.
 
 Runs the recipes of DQN and QR-DQN on ``reviews`` with several seeds, each with evaluations on validation prompts as
-training goes on. Writes ``learning_NAME_reviews.json`` for each recipe, and ``learning_dqn.png`` with the curves of all.
+training goes on. Writes ``learning_NAME_reviews.json`` for each recipe, and ``learning_dqn.png`` with the curves.
 """
 
 from __future__ import annotations
