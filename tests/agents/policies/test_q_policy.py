@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from stable_baselines3 import DQN
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.common.vec_env import VecNormalize
@@ -97,9 +99,9 @@ def as_plain(packed: PackedSequences):
     return {"input_ids": ids, "attention_mask": mask.long(), **packed.columns}
 
 
-def filled_buffer(policy, token_stream, capacity=120, n_added=40, **kwargs):
+def filled_buffer(policy, token_stream, capacity=120, n_added=40, seed=0, **kwargs):
     buffer = SequenceReplayBuffer(capacity, policy.observation_space, policy.action_space, "cpu", 4, **kwargs)
-    stream = Stream(token_stream(4), policy.observation_space, policy.action_space)
+    stream = Stream(token_stream(4, seed=seed), policy.observation_space, policy.action_space)
     for _ in range(n_added):
         stream.step(buffer)
     return buffer
@@ -129,6 +131,36 @@ def test_packed_values_and_targets_equal_plain_ones(random_lm_folder, token_stre
     with th.no_grad():
         assert_close(following, policy.target(as_plain(sample.next_observations)))
         assert_close(current, policy.online(as_plain(sample.observations)))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10_000),
+    n_added=st.integers(1, 60),
+    capacity=st.integers(2 * MAX_TOKENS, 400),
+    batch_size=st.integers(1, 80),
+    n_steps=st.integers(1, 4),
+)
+def test_targets_equal_plain_ones_whatever_was_added(
+    lm_folder, token_stream, seed, n_added, capacity, batch_size, n_steps
+):
+    policy = make_policy(lm_folder, "candidates", masked=True, trainable="top:1", double_q=True)
+    buffer = filled_buffer(policy, token_stream, capacity, n_added, seed, n_steps=n_steps, gamma=0.9)
+    np.random.seed(seed)
+    sample = buffer.sample(batch_size)
+    discounts = 0.9 if sample.discounts is None else sample.discounts
+    with th.no_grad():
+        targets, values = [], []
+        for following, current in (
+            (sample.next_observations, sample.observations),
+            (as_plain(sample.next_observations), as_plain(sample.observations)),
+        ):
+            best = policy.target(following).max(dim=1, keepdim=True).values
+            targets.append(sample.rewards + (1 - sample.dones) * discounts * best)
+            values.append(policy.online(current))
+    assert th.allclose(*targets, atol=1e-4) and targets[0].isfinite().all()
+    assert th.equal(targets[0][sample.dones == 1], sample.rewards[sample.dones == 1])
+    assert_close(*values)
 
 
 def assert_close(got, expected):
