@@ -9,8 +9,8 @@ from typing import Any
 import torch as th
 from torch import nn
 
+from agents.atomic_files import fresh_folder
 from agents.policies.actor_critic import LMActorCriticPolicy
-from agents.training_runs.atomic_files import fresh_folder
 from lm_envs.errors import ConfigurationError
 from lm_envs.models import load_language_model, load_tokenizer
 from lm_envs.models.quiet import quiet_transformers

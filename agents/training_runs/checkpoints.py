@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch as th
 
-from agents.training_runs.atomic_files import fresh_file
+from agents.atomic_files import fresh_file
 from lm_envs.errors import CheckpointError
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agents.training_runs.atomic_files import write_atomically
+from agents.atomic_files import write_atomically
 from agents.training_runs.logs import STEP_COLUMN, read_columns
 from lm_envs.errors import MissingDependencyError
 

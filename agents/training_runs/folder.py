@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents.atomic_files import remove_leftovers, write_json
 from agents.recipes.train_config import TrainConfig
-from agents.training_runs.atomic_files import remove_leftovers, write_json
 from lm_envs.errors import CheckpointError, ConfigurationError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stable_baselines3.common.logger import KVWriter, filter_excluded_keys
 
-from agents.training_runs.atomic_files import write_atomically
+from agents.atomic_files import write_atomically
 
 STEP_COLUMN = "time/total_timesteps"
 

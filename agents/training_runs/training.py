@@ -12,6 +12,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
+from agents.atomic_files import write_json
 from agents.callbacks.reference_kl import ReferenceKLCallback
 from agents.callbacks.token_rewards import TokenRewardsCallback
 from agents.evaluation import evaluate
@@ -22,7 +23,6 @@ from agents.policies.value_policies import is_value_policy
 from agents.recipes.algorithms import has_language_model, policy_class
 from agents.recipes.env_wrappers import WrapperStack
 from agents.recipes.train_config import TrainConfig
-from agents.training_runs.atomic_files import write_json
 from agents.training_runs.building import build_model, load_model
 from agents.training_runs.callbacks import (
     CheckpointCallback,

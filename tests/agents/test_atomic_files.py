@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.training_runs.atomic_files import fresh_folder, remove_leftovers, write_atomically
+from agents.atomic_files import fresh_folder, remove_leftovers, write_atomically
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
