@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ def vocabulary_size(folder: str) -> int:
 def _pretrained_model(name: str) -> Any:
     from lm_envs.models import load_language_model
 
-    return load_language_model(name)
+    return copy.deepcopy(load_language_model(name))  # everybody who loads it shares one instance
 
 
 def _random_model() -> Any:

@@ -40,6 +40,12 @@ def test_prepared_model_keeps_weights_and_ends_no_text(folder: str, lm_folder: s
         assert th.equal(prepared, original)
 
 
+def test_preparing_leaves_the_shared_model_alone(tmp_path: Path, lm_folder: str) -> None:
+    shared = load_language_model(lm_folder)
+    prepare_model(lm_folder, tmp_path / "model")
+    assert shared.generation_config.eos_token_id is not None and shared.config.eos_token_id is not None
+
+
 def test_environment_and_generate_get_the_same_prompts(folder: str) -> None:
     workload = toy(folder)
     obs = workload.make_venv().reset()
