@@ -38,9 +38,9 @@ class SequencePriorities:
         powers = priorities**self.alpha
         return powers / powers.sum()
 
-    def weights(self, probabilities: np.ndarray, n_segments: int) -> np.ndarray:
+    def weights(self, probabilities: np.ndarray) -> np.ndarray:
         """Importance weights ``(n,)`` float32 of drawn segments, at most 1."""
-        weights = (n_segments * probabilities) ** -self.beta
+        weights = probabilities**-self.beta  # the number of segments cancels out
         return (weights / weights.max()).astype(np.float32)
 
 

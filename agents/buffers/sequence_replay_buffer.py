@@ -309,7 +309,7 @@ class SequenceReplayBuffer(ReplayBuffer):
     def _observe(self, batch: ReplayBatch, samples: ReplayBufferSamples) -> None:
         """Let the networks' values, when they are computed, set priorities."""
         assert self.priorities is not None
-        weights = self.priorities.weights(batch.probabilities, self.ring.n_segments + len(self.ring.running))
+        weights = self.priorities.weights(batch.probabilities)
         observer = TDObserver(
             ring=self.ring,
             priorities=self.priorities,

@@ -7,8 +7,30 @@ from torch import nn
 from torch.nn import functional
 
 
-class ValueHead(nn.Module):
-    """State value from the last token's hidden state: normalised, one hidden layer, output zero at the start.
+class Scores(nn.Module):
+    """Numbers for a state from one hidden layer, all zero at the start: values of choices, quantiles of a value.
+
+    Args:
+        hidden_size: Width of the language model.
+        n_scores: How many.
+        width: Width of the hidden layer.
+    """
+
+    def __init__(self, hidden_size: int, n_scores: int, width: int = 256) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(hidden_size, width)
+        self.output = nn.Linear(width, n_scores)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, hidden: th.Tensor) -> th.Tensor:
+        """Scores ``(n, n_scores)`` float32 of hidden states ``(n, hidden_size)``."""
+        normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        return self.output(functional.silu(self.hidden(normed)))
+
+
+class ValueHead(Scores):
+    """State value from the last token's hidden state, zero at the start.
 
     Args:
         hidden_size: Width of the language model.
@@ -16,16 +38,11 @@ class ValueHead(nn.Module):
     """
 
     def __init__(self, hidden_size: int, width: int = 128) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(hidden_size, width)
-        self.output = nn.Linear(width, 1)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        super().__init__(hidden_size, 1, width)
 
     def forward(self, hidden: th.Tensor) -> th.Tensor:
         """Values ``(n,)`` float32 of hidden states ``(n, hidden_size)`` of any floating dtype."""
-        hidden = functional.layer_norm(hidden.float(), hidden.shape[-1:])
-        return self.output(functional.silu(self.hidden(hidden))).squeeze(-1)
+        return super().forward(hidden).squeeze(-1)
 
 
 class PolicyAdapter(nn.Module):

@@ -5,32 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch as th
-from torch import nn
 from torch.nn import functional
 
 from lm_envs.inference.output_layer import OutputLayer
-
-
-class Scores(nn.Module):
-    """Numbers for a state from one hidden layer, all zero at the start: values of choices, quantiles of a value.
-
-    Args:
-        hidden_size: Width of the language model.
-        n_scores: How many.
-        width: Width of the hidden layer.
-    """
-
-    def __init__(self, hidden_size: int, n_scores: int, width: int = 256) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(hidden_size, width)
-        self.output = nn.Linear(width, n_scores)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
-
-    def forward(self, hidden: th.Tensor) -> th.Tensor:
-        """Scores ``(n, n_scores)`` float32 of hidden states ``(n, hidden_size)``."""
-        normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
-        return self.output(functional.silu(self.hidden(normed)))
 
 
 def candidate_logits(layer: OutputLayer, hidden: th.Tensor, candidate_ids: th.Tensor) -> th.Tensor:

@@ -9,8 +9,9 @@ from gymnasium import spaces
 from torch import nn
 
 from agents.networks.action_kinds import action_kind, number_of_actions
+from agents.networks.heads import Scores
 from agents.networks.language_model import LanguageModel
-from agents.networks.q_heads import Scores, candidate_logits, legal, legal_log_softmax
+from agents.networks.q_heads import candidate_logits, legal, legal_log_softmax
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.trained_weights import TrainedWeights, trained_parameters
 from agents.warn_once import warn_once

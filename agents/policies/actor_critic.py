@@ -17,9 +17,9 @@ from agents.buffers.sequence_rollout_buffer import observation_tokens
 from agents.networks.acting_caches import ActingCaches
 from agents.networks.action_kinds import action_kind, number_of_actions
 from agents.networks.action_logits import action_log_probs, action_logits, log_probs_of
-from agents.networks.heads import PolicyAdapter, ValueHead
+from agents.networks.heads import PolicyAdapter, Scores, ValueHead
 from agents.networks.language_model import LanguageModel
-from agents.networks.q_heads import Scores, legal
+from agents.networks.q_heads import legal
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.token_log_probs import best_tokens, sample_tokens
 from agents.networks.trained_weights import trained_parameters
