@@ -122,6 +122,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             if self.value == "separate" and self.trainable != "heads"
             else None
         )
+        if self.critic is not None:
+            self.critic.share_frozen(self.actor)
         self.value_head = ValueHead(self.actor.hidden_size)
         trained = list(trained_parameters(self).values())
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]

@@ -343,3 +343,15 @@ def test_observations_longer_than_the_model_reads_are_refused(lm_folder):
     space = spaces.Dict({key: spaces.Box(0, 63, (300,), np.int32) for key in ("input_ids", "attention_mask")})
     with pytest.raises(ModelError, match="300 tokens.*reads at most 256"):
         LMActorCriticPolicy(space, spaces.Discrete(64), lambda _: 1e-3, model=lm_folder)
+
+
+def test_actor_and_critic_hold_frozen_weights_once(lm_folder):
+    space = spaces.Dict(input_ids=spaces.Box(0, 63, (24,), np.int32), attention_mask=spaces.Box(0, 1, (24,), np.int8))
+    policy = LMActorCriticPolicy(
+        space, spaces.Discrete(64), lambda _: 1e-3, model=lm_folder, trainable="top:1", value="separate"
+    )
+    of_critic = {id(p) for p in policy.critic.lm.parameters()}
+    frozen = [p for p in policy.actor.lm.parameters() if not p.requires_grad]
+    trained = [p for p in policy.actor.lm.parameters() if p.requires_grad]
+    assert frozen and all(id(p) in of_critic for p in frozen)
+    assert trained and not any(id(p) in of_critic for p in trained)
