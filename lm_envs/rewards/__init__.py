@@ -2,13 +2,16 @@
 
 A reward is any callable ``reward(prompts: list[str], completions: list[str], **columns) -> list[float]``, so
 a function written for TRL works unchanged. ``names()`` lists those that come with the package. Attributes of the
-callable tell when it is paid: ``per_step = True``, at every step; ``partial = False``, at the end even with shaping,
-because it cannot score a completion that is not finished (``partial = True``: it can, though it is ``async``).
+callable tell when it is paid: ``per_step = True``, at every step; ``per_turn = True``, after each turn of the agent in
+a conversation; ``partial = False``, at the end even with shaping, because it cannot score a completion that is not
+finished (``partial = True``: it can, though it is ``async``).
 """
 
 from lm_envs.rewards.answers import ExactMatch, Regex, TokenF1
 from lm_envs.rewards.combination import RewardBatch, RewardSum, RewardTerm
 from lm_envs.rewards.cross_entropy import CrossEntropy
+from lm_envs.rewards.dialogue_goals import GoalSuccess, PartnerScore, Politeness, SlotsFilled
+from lm_envs.rewards.dialogue_turns import NonRepetition, TurnCost, UserSentiment
 from lm_envs.rewards.fluency import Fluency
 from lm_envs.rewards.grammar import Grammar
 from lm_envs.rewards.keywords import Keywords
@@ -25,9 +28,13 @@ __all__ = [
     "Distinct",
     "ExactMatch",
     "Fluency",
+    "GoalSuccess",
     "Grammar",
     "Keywords",
     "Length",
+    "NonRepetition",
+    "PartnerScore",
+    "Politeness",
     "Regex",
     "Repetition",
     "RewardBatch",
@@ -35,8 +42,11 @@ __all__ = [
     "RewardTerm",
     "Rouge",
     "Sentiment",
+    "SlotsFilled",
     "Ter",
     "TokenF1",
+    "TurnCost",
+    "UserSentiment",
     "get",
     "make_reward",
     "names",

@@ -16,11 +16,21 @@ from lm_envs.errors import (
     UnknownNameError,
 )
 from lm_envs.rewards.awaiting import await_together
-from lm_envs.rewards.protocol import CallStyle, RewardFunction, call_style, is_per_step, scores_partial
+from lm_envs.rewards.protocol import (
+    CallStyle,
+    RewardFunction,
+    call_style,
+    is_per_step,
+    is_per_turn,
+    scores_partial,
+)
 from lm_envs.rewards.scores import Scores, read_scores, show_episode
 
 PROVIDED_COLUMNS = ("completion_ids", "prompt_ids")
 """Columns that environments pass to every reward, beside those of the data set."""
+
+DIALOGUE_COLUMNS = ("messages", "turn", "done", "success", "partner_terms", "turn_info")
+"""Columns that conversations pass to every reward, beside those of the partner."""
 
 
 PASSED_ON = (RewardError, ModelError, MissingDependencyError)
@@ -36,6 +46,7 @@ class RewardTerm:
         function: The reward function.
         weight: What its values are multiplied by.
         per_step: Whether it is paid at every step instead of at the episode's end.
+        per_turn: Whether a conversation pays it after each turn of the agent instead of at its end.
         partial: Whether it is paid at the end and can score a completion that is not finished.
     """
 
@@ -43,12 +54,14 @@ class RewardTerm:
     function: RewardFunction
     weight: float = 1.0
     per_step: bool = field(init=False)
+    per_turn: bool = field(init=False)
     partial: bool = field(init=False)
     style: CallStyle = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Look up once how the function is called and when it is paid."""
         object.__setattr__(self, "per_step", is_per_step(self.function))
+        object.__setattr__(self, "per_turn", is_per_turn(self.function))
         object.__setattr__(self, "partial", not self.per_step and scores_partial(self.function))
         object.__setattr__(self, "style", call_style(self.function))
 
@@ -190,6 +203,8 @@ def _check_term_columns(term: RewardTerm, known: Iterable[str]) -> None:
     for column in term.style.required:
         if column not in known:
             remedy = f"The reward {term.name!r} reads it: add it to the data, or set the reward's `column`."
+            if column in DIALOGUE_COLUMNS:
+                remedy = f"The reward {term.name!r} is for conversations: Dialogue-v0 brings what it reads."
             raise UnknownNameError.for_name("column", column, known, remedy)
 
 

@@ -110,6 +110,14 @@ def is_per_step(function: RewardFunction) -> bool:
     return bool(_attribute(function, "per_step", False))
 
 
+def is_per_turn(function: RewardFunction) -> bool:
+    """Whether ``function`` is paid after each turn of a conversation: its attribute ``per_turn`` is true.
+
+    Where there are no turns, it is paid at the episode's end.
+    """
+    return bool(_attribute(function, "per_turn", False))
+
+
 def scores_partial(function: RewardFunction) -> bool:
     """Whether ``function`` can score a completion that is not finished, as shaping needs.
 

@@ -54,7 +54,16 @@ def score(spec: str, completion: str | None, **columns: list) -> float:
 
 
 def test_every_registered_name_has_a_case() -> None:
-    elsewhere = {"sentiment", "fluency"}
+    dialogue = {
+        "goal_success",
+        "slots_filled",
+        "turn_cost",
+        "politeness",
+        "partner",
+        "non_repetition",
+        "user_sentiment",
+    }
+    elsewhere = {"sentiment", "fluency", *dialogue}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered
