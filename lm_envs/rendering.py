@@ -1,4 +1,4 @@
-"""Episodes as coloured text: the prompt dim, the completion bold, rewards green or red."""
+"""Episodes as coloured text: what the world says dim, what the agent says bold, rewards green or red."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 _RESET = "\x1b[0m"
 _STYLES = {"dim": "\x1b[2m", "bold": "\x1b[1m", "green": "\x1b[32m", "red": "\x1b[31m"}
+
+
+class Piece(NamedTuple):
+    """A stretch of text, written by the agent or by the world."""
+
+    text: str
+    by_agent: bool
 
 
 @dataclass(frozen=True)
@@ -17,23 +24,21 @@ class EpisodeView:
     """What there is to see of an episode.
 
     Attributes:
-        prompt: The prompt's text.
-        completion: What was generated so far.
+        pieces: What was said so far. While an episode runs, only the last piece grows.
         reward_terms: The terms of the reward paid so far, by name.
         stop_reason: Why the episode ended; empty while it runs.
         n_new_tokens: How many tokens were generated so far.
     """
 
-    prompt: str
-    completion: str
+    pieces: tuple[Piece, ...]
     reward_terms: Mapping[str, float] = field(default_factory=dict)
     stop_reason: str = ""
     n_new_tokens: int = 0
 
     @classmethod
-    def of_info(cls, info: Mapping[str, Any]) -> EpisodeView:
-        """The view of an episode that has ended, from its info."""
-        return cls(**{name: info[name] for name in cls.__dataclass_fields__})
+    def ended(cls, pieces: tuple[Piece, ...], info: Mapping[str, Any]) -> EpisodeView:
+        """The view of an episode that has ended, with the rest from its info."""
+        return cls(pieces, info["reward_terms"], info["stop_reason"], info["n_new_tokens"])
 
 
 def styled(text: str, style: str) -> str:
@@ -48,8 +53,8 @@ def styled(text: str, style: str) -> str:
 
 
 def episode_text(view: EpisodeView) -> str:
-    """The episode on a few lines: prompt and completion, then how it ended and its rewards, if any."""
-    lines = [styled(view.prompt, "dim") + styled(view.completion, "bold"), summary_text(view)]
+    """The episode's text, then a line on how it ended and its rewards, if any."""
+    lines = ["".join(_styled_piece(piece.text, piece) for piece in view.pieces), summary_text(view)]
     return "\n".join(line for line in lines if line)
 
 
@@ -73,21 +78,29 @@ class EpisodeStream:
 
     def __init__(self) -> None:
         """Start before the first episode."""
-        self._written = ""
+        self._written: list[str] = []  # of each piece
 
     def start(self, view: EpisodeView) -> None:
-        """Show the prompt of a new episode."""
-        self._written = ""
-        _write(styled(view.prompt, "dim"))
+        """Show what there is of a new episode."""
+        self._written = []
+        self.grow(view)
 
     def grow(self, view: EpisodeView) -> None:
-        """Show what the completion gained; at the episode's end the summary line too."""
-        unfinished = not view.stop_reason and view.completion.endswith("\N{REPLACEMENT CHARACTER}")
-        if not unfinished and view.completion.startswith(self._written):
-            _write(styled(view.completion[len(self._written) :], "bold"))
-            self._written = view.completion
+        """Show what the text gained; at the episode's end the summary line too."""
+        for number, piece in enumerate(view.pieces):
+            if number == len(self._written):
+                self._written.append("")
+            known = self._written[number]
+            unfinished = not view.stop_reason and piece.text.endswith("\N{REPLACEMENT CHARACTER}")
+            if not unfinished and piece.text.startswith(known):
+                _write(_styled_piece(piece.text[len(known) :], piece))
+                self._written[number] = piece.text
         if view.stop_reason:
             _write(f"\n{summary_text(view)}\n")
+
+
+def _styled_piece(text: str, piece: Piece) -> str:
+    return styled(text, "bold" if piece.by_agent else "dim")
 
 
 def write_episode(view: EpisodeView) -> None:

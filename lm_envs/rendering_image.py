@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 WIDTH, HEIGHT, MARGIN, FONT_SIZE = 640, 360, 24, 20
-_PAPER, _PROMPT, _COMPLETION, _GAIN, _LOSS = (
+_PAPER, _WORLD, _AGENT, _GAIN, _LOSS = (
     (250, 250, 247),
     (120, 120, 125),
     (15, 15, 20),
@@ -24,7 +24,7 @@ _PAPER, _PROMPT, _COMPLETION, _GAIN, _LOSS = (
 
 
 def episode_image(view: EpisodeView) -> npt.NDArray[np.uint8]:
-    """Draw the episode: prompt grey, completion black, reward terms green or red below.
+    """Draw the episode: the world's text grey, the agent's black, reward terms green or red below.
 
     A text that is too long loses its beginning.
 
@@ -43,8 +43,8 @@ def episode_image(view: EpisodeView) -> npt.NDArray[np.uint8]:
     line_height = int(FONT_SIZE * 1.5)
     footer = [(f"{name} {value:+.3f}   ", _LOSS if value < 0 else _GAIN) for name, value in view.reward_terms.items()]
     if view.stop_reason:
-        footer.insert(0, (f"{view.n_new_tokens} tokens, {view.stop_reason}   ", _PROMPT))
-    lines = _wrapped(draw, font, [(view.prompt, _PROMPT), (view.completion, _COMPLETION)])
+        footer.insert(0, (f"{view.n_new_tokens} tokens, {view.stop_reason}   ", _WORLD))
+    lines = _wrapped(draw, font, [(piece.text, _AGENT if piece.by_agent else _WORLD) for piece in view.pieces])
     room = (HEIGHT - 2 * MARGIN) // line_height - 2
     for number, line in enumerate(lines[-room:]):
         _draw_line(draw, font, line, MARGIN + number * line_height)
@@ -57,7 +57,11 @@ def _wrapped(draw: ImageDraw, font: Any, texts: list[tuple[str, Any]]) -> list[l
     lines: list[list[tuple[str, Any]]] = [[]]
     used = 0.0
     for text, colour in texts:
-        for word in text.replace("\n", " ").split(" "):
+        for word in text.replace("\n", " \n ").split(" "):
+            if word == "\n":
+                lines.append([])
+                used = 0.0
+                continue
             width = draw.textlength(word + " ", font)
             if lines[-1] and used + width > WIDTH - 2 * MARGIN:
                 lines.append([])

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
-from gymnasium.error import ResetNeeded
-
-from lm_envs.episodes import TextEpisodes
-from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
-from lm_envs.rendering_image import episode_image
-from lm_envs.text_gen_config import RENDER_FPS, RENDER_MODES, TextGenConfig, checked_options
-from lm_envs.token_state import Observation
-from lm_envs.vocabulary import Vocabulary
+from lm_envs.text_gen_config import TextGenConfig
+from lm_envs.text_gen_episodes import TextGenEpisodes
+from lm_envs.token_env import TokenEnv
 
 if TYPE_CHECKING:
     from lm_envs.tasks import Task
 
 
-class TextGenEnv(gym.Env[Observation, np.int64]):
+class TextGenEnv(TokenEnv):
     """Write a text, token by token, that continues a prompt and earns a reward.
 
     ## Description
@@ -153,11 +145,6 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
        Application to Reward Shaping", ICML 1999
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": list(RENDER_MODES),
-        "render_fps": RENDER_FPS,
-    }
-
     def __init__(
         self,
         *,
@@ -197,87 +184,4 @@ class TextGenEnv(gym.Env[Observation, np.int64]):
             device=device,
             trust_remote_code=trust_remote_code,
         )
-        self._episodes = TextEpisodes(config, num_rows=1)
-        self._final_view: EpisodeView | None = None
-        self._stream = EpisodeStream()
-        self.render_mode = render_mode
-        self.observation_space = self._episodes.observation_space  # type: ignore[assignment]
-        self.action_space = self._episodes.action_space
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens: the model's name, how many there are, which of them end a text."""
-        return self._episodes.vocabulary
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode.
-
-        Args:
-            seed: Starts the random numbers anew.
-            options: ``{"index": i}`` starts with prompt ``i`` of the split.
-
-        Returns:
-            The observation and an empty info.
-
-        Raises:
-            ConfigurationError: There is no such prompt.
-            UnknownNameError: There is no such option.
-        """
-        super().reset(seed=seed)
-        chosen = checked_options(options, ("index",)).get("index")
-        if chosen is None:
-            index = np.array([self.np_random.integers(len(self._episodes.dataset))])
-        else:
-            index = self._episodes.checked_indices([chosen], "index")
-        self._episodes.start(np.zeros(1, dtype=np.int64), index)
-        self._final_view = None
-        if self.render_mode == "human":
-            self._stream.start(self._episodes.view(0))
-        return self._episodes.row_observation(0), {}
-
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Append a token.
-
-        Args:
-            action: Its id, an integer below the vocabulary's size.
-
-        Raises:
-            InvalidActionError: The action is no token id.
-            ResetNeeded: No episode is running.
-            RewardError: The reward failed.
-        """
-        self._episodes.check_running()
-        outcome = self._episodes.step(self._episodes.checked_actions(action, shape=()))
-        terminated = bool(outcome.ended.size)
-        info = outcome.infos[0] if terminated else {}
-        if terminated:
-            self._episodes.stop()
-            self._final_view = EpisodeView.of_info(info)
-        if self.render_mode == "human":
-            self._stream.grow(self._final_view or self._episodes.view(0))
-        return self._episodes.row_observation(0), float(outcome.rewards[0]), terminated, False, info
-
-    def action_masks(self) -> npt.NDArray[np.bool_]:
-        """Which actions are legal now, a new array ``(vocab_size,)`` bool; the name is ``MaskablePPO``'s."""
-        return self._episodes.action_mask(0)
-
-    def render(self) -> str | npt.NDArray[np.uint8] | None:
-        """The episode as coloured text in the mode ``"ansi"``, as a picture in the mode ``"rgb_array"``.
-
-        In the mode ``"human"`` it is on the screen already.
-
-        Raises:
-            MissingDependencyError: A picture needs Pillow.
-            ResetNeeded: There has been no episode yet.
-        """
-        if self.render_mode is None:
-            gym.logger.warn('render() does nothing without a render mode: gym.make(..., render_mode="ansi")')
-            return None
-        if not self._episodes.started:
-            raise ResetNeeded("render() needs an episode: call reset() first")
-        if self.render_mode == "human":
-            return None
-        view = self._final_view or self._episodes.view(0)
-        return episode_image(view) if self.render_mode == "rgb_array" else episode_text(view)
+        super().__init__(TextGenEpisodes(config, num_rows=1), render_mode)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lm_envs import tasks
-from lm_envs.errors import ConfigurationError, DataError, UnknownNameError
+from lm_envs.environment_arguments import RENDER_MODES, as_int, check_choice, environment_reward, positive_int
+from lm_envs.errors import ConfigurationError, DataError
 from lm_envs.stopping import stop_strings
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lm_envs.tasks import Task
 
 DEFAULT_TASK = "reviews"
-RENDER_MODES: tuple[str, ...] = ("human", "ansi", "rgb_array")
-RENDER_FPS = 30
 LONG_PROMPT_POLICIES: tuple[str, ...] = ("truncate", "raise")
 # what every reward is called with; a column of that name would hide it
 RESERVED_COLUMNS: tuple[str, ...] = ("prompts", "completions", "prompt_ids", "completion_ids")
@@ -56,9 +54,9 @@ class TextGenConfig:
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         object.__setattr__(self, "min_new_tokens", _min_new_tokens(self.min_new_tokens, self.max_new_tokens))
         object.__setattr__(self, "stop", stop_strings(self.stop))
-        _check_choice("on_long_prompt", self.on_long_prompt, LONG_PROMPT_POLICIES)
+        check_choice("on_long_prompt", self.on_long_prompt, LONG_PROMPT_POLICIES)
         if self.render_mode is not None:
-            _check_choice("render_mode", self.render_mode, RENDER_MODES)
+            check_choice("render_mode", self.render_mode, RENDER_MODES)
         if self.task is not None and self.dataset is not None:
             raise ConfigurationError(
                 f"got both task={self.task!r} and a dataset: a task brings its own prompts. Pass one of "
@@ -107,62 +105,18 @@ class TextGenConfig:
 
     def load_reward(self, task: Task | None) -> RewardSum:
         """The reward: the user's, else the task's; it uses this environment's model where it needs one."""
-        from lm_envs.rewards import RewardSum, RewardTerm, make_reward
-
         spec = task.reward if self.reward is None and task is not None else self.reward
-        terms = make_reward(spec).terms
-        return RewardSum(RewardTerm(term.name, self._bound(term.function), term.weight) for term in terms)
-
-    def _bound(self, reward: Any) -> Any:
-        """A reward that left its language model open (it has ``for_environment``), with this one's."""
-        bind = getattr(reward, "for_environment", None)
-        return reward if bind is None else bind(model=self.model, device=self.device)
-
-
-def positive_int(name: str, value: Any) -> int:
-    """``value`` as an int that is at least 1.
-
-    Raises:
-        ConfigurationError: It is something else; the message names ``name``.
-    """
-    number = _int(value)
-    if number is None or number < 1:
-        raise ConfigurationError(f"{name} must be an integer of at least 1, got {value!r}")
-    return number
+        return environment_reward(spec, self.model, self.device)
 
 
 def _min_new_tokens(value: Any, max_new_tokens: int) -> int:
-    number = _int(value)
+    number = as_int(value)
     if number is None or not 0 <= number <= max_new_tokens:
         raise ConfigurationError(
             f"min_new_tokens must be an integer from 0 to max_new_tokens={max_new_tokens}, got {value!r}: "
             "an episode cannot be longer than its budget. Lower it, or raise max_new_tokens"
         )
     return number
-
-
-def _int(value: Any) -> int | None:
-    """``value`` as an int; None if it is no integer."""
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return None
-
-
-def checked_options(options: Mapping[str, Any] | None, known: Sequence[str]) -> Mapping[str, Any]:
-    """The options of ``reset``; none of them unknown.
-
-    Raises:
-        UnknownNameError: One is not in ``known``.
-    """
-    for name in options or {}:
-        _check_choice("reset option", name, known)
-    return options or {}
-
-
-def _check_choice(argument: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UnknownNameError.for_name(argument, value, choices)
 
 
 def _checked_dataset(dataset: PromptDataset) -> PromptDataset:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,25 +15,25 @@ class TokenState:
     """Prompt and completion tokens of ``num_rows`` episodes that run side by side.
 
     A row holds its prompt from column 0 on, directly followed by the tokens generated so far; the columns
-    after them hold ``pad_id`` with attention 0. So an observation extends the one before it, token by token.
+    after them hold ``pad_id`` with attention 0. So an observation extends the one before it. In a conversation
+    the prompt is all that came before the turn that the agent is writing, its completion.
 
     Attributes:
-        input_ids: Token ids, ``(num_rows, max_prompt_tokens + max_new_tokens)`` int32.
+        input_ids: Token ids, ``(num_rows, max_tokens)`` int32.
         attention_mask: 1 where a token stands, 0 where padding does; same shape, int8.
         prompt_lengths: Number of prompt tokens, ``(num_rows,)`` int64.
         lengths: Number of tokens, prompt and completion, ``(num_rows,)`` int64.
     """
 
-    def __init__(self, num_rows: int, max_prompt_tokens: int, max_new_tokens: int, pad_id: int) -> None:
+    def __init__(self, num_rows: int, max_tokens: int, pad_id: int) -> None:
         """Allocate the arrays; every row is empty until :meth:`start`.
 
         Args:
             num_rows: Number of episodes side by side.
-            max_prompt_tokens: Room for the prompt.
-            max_new_tokens: Room for the completion.
+            max_tokens: Room for prompt and completion together.
             pad_id: The id that fills unused columns.
         """
-        shape = (num_rows, max_prompt_tokens + max_new_tokens)
+        shape = (num_rows, max_tokens)
         self.pad_id = pad_id
         self.input_ids = np.full(shape, pad_id, dtype=np.int32)
         self.attention_mask = np.zeros(shape, dtype=np.int8)
@@ -49,7 +51,7 @@ class TokenState:
 
         Args:
             rows: Which rows, ``(k,)``.
-            prompt_ids: Their prompts, ``(k, width)`` with ``width <= max_prompt_tokens``; what stands
+            prompt_ids: Their prompts, ``(k, width)`` with ``width <= max_tokens``; what stands
                 beyond a prompt's length is ignored.
             prompt_lengths: ``(k,)``, each between 1 and ``width``.
         """
@@ -68,6 +70,18 @@ class TokenState:
         self.attention_mask[self._all_rows, self.lengths] = 1
         self.lengths += 1
 
+    def extend(self, row: int, ids: Sequence[int] | IntArray) -> None:
+        """Append tokens to one row."""
+        length = self.lengths[row]
+        place = slice(length, length + len(ids))
+        self.input_ids[row, place] = ids
+        self.attention_mask[row, place] = 1
+        self.lengths[row] += len(ids)
+
+    def begin_completion(self, row: int) -> None:
+        """Make all tokens of a row its prompt."""
+        self.prompt_lengths[row] = self.lengths[row]
+
     def prompt_ids(self, row: int) -> npt.NDArray[np.int32]:
         """The tokens of a row's prompt, a view."""
         return self.input_ids[row, : self.prompt_lengths[row]]
@@ -81,5 +95,5 @@ class TokenState:
         return {"input_ids": self.input_ids.copy(), "attention_mask": self.attention_mask.copy()}
 
     def row_observation(self, row: int) -> Observation:
-        """Fresh copies of one row's arrays, each ``(max_prompt_tokens + max_new_tokens,)``."""
+        """Fresh copies of one row's arrays, each ``(max_tokens,)``."""
         return {"input_ids": self.input_ids[row].copy(), "attention_mask": self.attention_mask[row].copy()}

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
+from lm_envs.environment_arguments import positive_int
 from lm_envs.errors import ConfigurationError, InvalidActionError
-from lm_envs.text_gen_config import positive_int
 from lm_envs.wrappers.candidate_space import CandidateSpace
 from lm_envs.wrappers.rows import Batch, BoolArray
 from lm_envs.wrappers.token_environment import TokenEnvironment

@@ -28,7 +28,7 @@ def arguments(stand_in: str, **kwargs: Any) -> dict[str, Any]:
 
 def test_mask_of_some_rows() -> None:
     vocabulary = Vocabulary(model="none", size=6, pad_id=0, eos_ids=(1, 4), max_positions=None)
-    state = TokenState(3, 2, 4, pad_id=0)
+    state = TokenState(3, 6, pad_id=0)
     state.start(np.arange(3), np.full((3, 2), 5), np.array([1, 2, 2]))
     state.append(np.array([5, 5, 5]))
     state.start(np.array([1]), np.array([[5, 5]]), np.array([2]))

@@ -192,7 +192,8 @@ def test_what_was_paid_so_far_is_shown(stand_in: str) -> None:
     token = load_tokenizer(stand_in)(" lamp")["input_ids"][0]
     env.step(token)
     view = env._episodes.view(0)
-    assert view.reward_terms == {"steps": -0.3, "n_characters": len(view.completion) / 10} and view.completion
+    completion = view.pieces[-1].text
+    assert view.reward_terms == {"steps": -0.3, "n_characters": len(completion) / 10} and completion
 
 
 def test_only_the_rows_that_begin_are_forgotten(stand_in: str) -> None:

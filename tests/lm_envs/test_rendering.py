@@ -13,7 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from lm_envs.errors import MissingDependencyError
 from lm_envs.models import load_tokenizer
-from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
+from lm_envs.rendering import EpisodeStream, EpisodeView, Piece, episode_text
 from lm_envs.rendering_image import episode_image
 
 ANSI = re.compile(r"\x1b\[\d*m")
@@ -32,13 +32,17 @@ def arguments(stand_in: str, mode: str | None) -> dict[str, Any]:
     return {"model": stand_in, "render_mode": mode, **shown}
 
 
+def view_of(prompt: str, completion: str, *rest: Any) -> EpisodeView:
+    return EpisodeView((Piece(prompt, by_agent=False), Piece(completion, by_agent=True)), *rest)
+
+
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
 def test_episode_text_is_coloured() -> None:
-    view = EpisodeView("The lamp is", " good.", {"good": 1.0, "short": -0.25}, "eos", 3)
+    view = view_of("The lamp is", " good.", {"good": 1.0, "short": -0.25}, "eos", 3)
     assert episode_text(view) == (
         "\x1b[2mThe lamp is\x1b[0m\x1b[1m good.\x1b[0m\n"
         "\x1b[2m[3 tokens, eos]\x1b[0m  \x1b[32m+0.750\x1b[0m =  "
@@ -48,11 +52,11 @@ def test_episode_text_is_coloured() -> None:
 
 def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    assert episode_text(EpisodeView("a", "b", {"good": 1.0}, "stop", 2)) == "ab\n[2 tokens, stop]  good +1.000"
+    assert episode_text(view_of("a", "b", {"good": 1.0}, "stop", 2)) == "ab\n[2 tokens, stop]  good +1.000"
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    text = episode_text(EpisodeView("a\tb", "c\x1b[2J\x07\nd"))
+    text = episode_text(view_of("a\tb", "c\x1b[2J\x07\nd"))
     assert ANSI.sub("", text) == "a\tbc\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}\nd"
 
 
@@ -95,8 +99,8 @@ def test_human_writes_the_text_as_it_grows(stand_in: str, capsys: pytest.Capture
 def test_stream_waits_for_the_rest_of_a_character(capsys: pytest.CaptureFixture[str]) -> None:
     stream = EpisodeStream()
     for completion in ("", " \N{REPLACEMENT CHARACTER}", " é"):
-        stream.grow(EpisodeView("p", completion))
-    assert ANSI.sub("", capsys.readouterr().out) == " é"
+        stream.grow(view_of("p", completion))
+    assert ANSI.sub("", capsys.readouterr().out) == "p é"
 
 
 def test_vector_ansi(stand_in: str) -> None:
@@ -135,7 +139,7 @@ def test_picture(stand_in: str, long: bool) -> None:
         *_, terminated, _, _ = env.step(env.action_space.sample())
     last = env.render()
     assert (last != first).any() and first.flags.owndata
-    view = EpisodeView("a prompt " * (200 if long else 1), "an end", {"good": 1.0, "bad": -1.0}, "eos", 2)
+    view = view_of("a prompt " * (200 if long else 1), "an end", {"good": 1.0, "bad": -1.0}, "eos", 2)
     image = episode_image(view)
     assert (image == (20, 120, 50)).all(axis=2).any() and (image == (175, 35, 35)).all(axis=2).any()
     assert (image[:, -20:] == image[0, 0]).all()  # the text stays off the margin
@@ -150,4 +154,4 @@ def test_vector_pictures(stand_in: str) -> None:
 def test_picture_without_pillow(stand_in: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingDependencyError, match=r"lm-envs\[plots\]"):
-        episode_image(EpisodeView("a", "b"))
+        episode_image(view_of("a", "b"))

@@ -19,7 +19,7 @@ from lm_envs.vocabulary import Vocabulary, load_vocabulary
 def play(vocabulary: Vocabulary, strings: tuple[str, ...], tokens: list[int], budget: int = 64) -> tuple[int, str]:
     """Append ``tokens`` one by one; the number of steps until the end, and the reason."""
     rule = StopRule(vocabulary, strings, budget)
-    state = TokenState(1, 2, budget, vocabulary.pad_id)
+    state = TokenState(1, 2 + budget, vocabulary.pad_id)
     state.start(np.array([0]), np.array([[5, 6]]), np.array([2]))
     for step, token in enumerate(tokens):
         action = np.array([token])
@@ -62,7 +62,7 @@ def test_no_stop_in_the_prompt(stand_in: str) -> None:
     vocabulary = load_vocabulary(stand_in)
     rule = StopRule(vocabulary, ("lamp",), 8)
     prompt: list[int] = vocabulary.tokenizer("The lamp")["input_ids"]
-    state = TokenState(1, len(prompt), 8, vocabulary.pad_id)
+    state = TokenState(1, len(prompt) + 8, vocabulary.pad_id)
     state.start(np.array([0]), np.array([prompt]), np.array([len(prompt)]))
     action = np.array([vocabulary.tokenizer.convert_tokens_to_ids("p")])
     state.append(action)

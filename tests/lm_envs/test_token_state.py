@@ -11,7 +11,7 @@ from lm_envs.token_state import TokenState
 
 
 def started(lengths: list[int], max_prompt: int = 4, max_new: int = 3, pad_id: int = 9) -> TokenState:
-    state = TokenState(len(lengths), max_prompt, max_new, pad_id)
+    state = TokenState(len(lengths), max_prompt + max_new, pad_id)
     prompts = np.arange(1, 1 + len(lengths) * max_prompt).reshape(len(lengths), max_prompt)
     state.start(np.arange(len(lengths)), prompts, np.array(lengths))
     return state
