@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
+from lm_envs.dialogue.partners.protocol import Message
 from lm_envs.environment_arguments import RENDER_FPS, RENDER_MODES, checked_options
 from lm_envs.episodes import Episodes
 from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
@@ -44,6 +45,12 @@ class TokenEnv(gym.Env[Observation, np.int64]):
     def vocabulary(self) -> Vocabulary:
         """The tokens: the model's name, how many there are, which of them end a text."""
         return self._episodes.vocabulary
+
+    @property
+    def messages(self) -> list[Message]:
+        """What has been said in the episode so far, as chat messages; a prompt is the user's."""
+        pieces = [piece for piece in self._episodes.view(0).pieces if piece.text or not piece.by_agent]
+        return [Message(role="assistant" if piece.by_agent else "user", content=piece.text) for piece in pieces]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

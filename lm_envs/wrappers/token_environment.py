@@ -71,10 +71,10 @@ class TokenEnvironment:
 
     def check_actions_are_tokens(self) -> None:
         """Raise a ConfigurationError unless an action is a token id."""
-        if self.action_space != spaces.Discrete(self.vocabulary.size):
+        if self.action_space != spaces.Discrete(self.vocabulary.size) or "candidate_ids" in self.keys:
             raise ConfigurationError(
                 f"expected actions that are token ids, Discrete({self.vocabulary.size}); got {self.action_space}. "
-                "Is the environment wrapped in CandidateActions already?"
+                "Is the environment wrapped in CandidateActions already, or one of Dialogue-v0 with actions='acts'?"
             )
 
     @property
