@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -88,13 +89,13 @@ def draw_goal(domain: str, rng: np.random.Generator) -> tuple[dict[str, str], di
     return goal, {slot: " ".join(grammar.generate(slot, rng)) for slot in ANSWER_SLOTS.get(domain, ())}
 
 
-def say(act: str, slots: dict[str, str], rng: np.random.Generator) -> str:
+def say(act: str, slots: Mapping[str, str], rng: np.random.Generator) -> str:
     """Write a turn for an act such as ``"tell.book.day"``, with the given values of the slots."""
-    words = dialogue_grammar().generate(act, rng, {**slots, **_derived(slots)})
+    words = dialogue_grammar().generate(act, rng, {**slots, **derived_values(slots)})
     return " ".join(spell(sentence.words) for sentence in split_sentences(words))
 
 
-def _derived(slots: dict[str, str]) -> dict[str, str]:
+def derived_values(slots: Mapping[str, str]) -> dict[str, str]:
     """Values that follow from others: "my money back" is "your money back" for the assistant."""
     derived = {}
     if "refund" in slots:

@@ -1,0 +1,116 @@
+"""What an agent at the help desk can choose to do, and what it believes of the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from lm_envs.dialogue.partners.protocol import Acts
+from lm_envs.world.dialogues import GOAL_SLOTS, say
+from lm_envs.world.understanding import GO_ON, Understood, understand
+
+
+@dataclass
+class Belief:
+    """What the user's turns have said.
+
+    Attributes:
+        domain: What the conversation is about; empty where that is not known.
+        values: The slots that have been told.
+        repeated: Whether the user's last turn told what it had told before.
+        unclear: Whether the user's last turn was not understood.
+    """
+
+    domain: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+    repeated: bool = False
+    unclear: bool = False
+
+    def hear(self, text: str) -> None:
+        """Take in a turn of the user."""
+        heard = understand("user", text, self.domain or None)
+        self.unclear = heard is None
+        self.repeated = heard is not None and bool(heard.slots) and heard.slots.keys() <= self.values.keys()
+        if heard is not None:
+            self.domain = heard.domain or self.domain
+            self.values.update(heard.slots)
+
+
+class DeskActs(Acts):
+    """The acts of the help desk: ask for a slot, confirm, continue, close.
+
+    ``"ask.SLOT"`` asks for a slot, with the words of the domain that the conversation is about where it has the slot.
+    ``"confirm"`` settles the matter with the values that the user has told; those that it has not told, and the
+    opening hours, are invented. ``"continue"`` says something like "Sure.", and ``"close"`` says goodbye.
+
+    The state is the domain (one-hot), a bit for each slot that has been told, and two bits that tell whether the
+    user's last turn repeated something, and whether it was not understood. It comes from what the user has said.
+
+    Args:
+        num_rows: Number of conversations side by side.
+        domains: What they can be about.
+
+    Attributes:
+        domains: What conversations can be about, in the order of the state.
+        slots: The slots of these domains, in the order of the state and of the ``"ask.SLOT"`` acts.
+    """
+
+    def __init__(self, num_rows: int, domains: Sequence[str]) -> None:
+        self.domains = tuple(domains)
+        self.slots = tuple(dict.fromkeys(slot for domain in domains for slot in GOAL_SLOTS[domain]))
+        self.names = (*(f"ask.{slot}" for slot in self.slots), "confirm", "continue", "close")
+        self.state_size = len(self.domains) + len(self.slots) + 2
+        self._beliefs = [Belief() for _ in range(num_rows)]
+
+    def begin(self, row: int, text: str) -> None:
+        """A conversation begins with this turn of the user."""
+        self._beliefs[row] = Belief()
+        self.hear(row, text)
+
+    def hear(self, row: int, text: str) -> None:
+        """The user says something."""
+        self._beliefs[row].hear(text)
+
+    def phrase(self, row: int, act: int, rng: np.random.Generator) -> str:
+        """A turn of the agent that performs the act, in the world's words."""
+        return say(self._symbol(row, act), self._beliefs[row].values, rng)
+
+    def _symbol(self, row: int, act: int) -> str:
+        """The symbol of the grammar that writes the act."""
+        meaning = self._meaning(row, act)
+        return "sure" if meaning == GO_ON else meaning
+
+    def _meaning(self, row: int, act: int) -> str:
+        """The act in the words of :func:`~lm_envs.world.understanding.understand`."""
+        name = self.names[act]
+        domain = self._beliefs[row].domain or self.domains[0]
+        kind, _, slot = name.partition(".")
+        if kind == "ask":
+            desks = [domain, *self.domains]
+            return f"ask.{next(desk for desk in desks if slot in GOAL_SLOTS[desk])}.{slot}"
+        return {"confirm": f"done.{domain}", "continue": GO_ON, "close": "assistant.bye"}[name]
+
+    def state(self, row: int) -> npt.NDArray[np.int8]:
+        """The belief as bits, ``(state_size,)``."""
+        belief = self._beliefs[row]
+        bits = [
+            *(domain == belief.domain for domain in self.domains),
+            *(slot in belief.values for slot in self.slots),
+            belief.repeated,
+            belief.unclear,
+        ]
+        return np.array(bits, dtype=np.int8)
+
+    def recognises(self, row: int, act: int, text: str) -> bool:
+        """Whether ``text`` performs the act; a confirmation must have the values that the user has told."""
+        meaning, belief = self._meaning(row, act), self._beliefs[row]
+        desk = meaning.split(".")[1]
+        heard = understand("assistant", text, desk if desk in GOAL_SLOTS else None)
+        return heard is not None and heard.act == meaning and _agrees(heard, belief)
+
+
+def _agrees(heard: Understood, belief: Belief) -> bool:
+    return all(belief.values.get(slot, value) == value for slot, value in heard.slots.items())

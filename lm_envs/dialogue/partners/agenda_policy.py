@@ -1,0 +1,33 @@
+"""The best way to serve the agenda-based user, written by hand: what learned policies are measured against."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from lm_envs.dialogue.partners.agenda_acts import DeskActs
+from lm_envs.world.dialogues import GOAL_SLOTS
+
+
+class HandWrittenPolicy:
+    """Asks for the first slot that is not known, and confirms when all are.
+
+    It sees the state alone, and knows the rules of the simulated user: that each question about an open slot is
+    answered, and that a confirmation with right values ends the conversation.
+
+    Args:
+        acts: The acts to choose from.
+    """
+
+    def __init__(self, acts: DeskActs) -> None:
+        self._acts = acts
+
+    def choose(self, state: npt.NDArray[np.int8]) -> int:
+        """The act for a state ``(state_size,)``; index into the acts' names."""
+        domains, slots = self._acts.domains, self._acts.slots
+        believed = [domain for domain, bit in zip(domains, state, strict=False) if bit]
+        known = {slot for slot, bit in zip(slots, state[len(domains) :], strict=False) if bit}
+        if not believed:
+            return self._acts.names.index("continue")
+        missing = [slot for slot in GOAL_SLOTS[believed[0]] if slot not in known]
+        return self._acts.names.index(f"ask.{missing[0]}" if missing else "confirm")
