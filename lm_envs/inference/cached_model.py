@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Collection, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import torch as th
 from torch import nn
 
@@ -30,6 +32,7 @@ class CachedLanguageModel(nn.Module):
         dtype: ``"float32"`` or ``"bfloat16"``, the precision that the model computes in.
         device: Where it runs.
         own: Given the shared model, the names of the parameters that this instance needs for itself; None: none.
+        trust_remote_code: Run code that comes with the model. Only for models that you trust.
 
     Raises:
         ConfigurationError: For an unknown ``dtype``.
@@ -42,12 +45,14 @@ class CachedLanguageModel(nn.Module):
         dtype: str = "float32",
         device: th.device | str = "cpu",
         own: Callable[[nn.Module], Collection[str]] | None = None,
+        *,
+        trust_remote_code: bool = False,
     ) -> None:
         super().__init__()
         if dtype not in DTYPES:
             raise ConfigurationError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}.")
         self.compute_dtype = DTYPES[dtype]
-        source = load_language_model(name, device=str(device), dtype=dtype)
+        source = load_language_model(name, str(device), dtype, trust_remote_code=trust_remote_code)
         copied = () if own is None else own(source)
         shared = {id(p): nn.Parameter(p.data, False) for n, p in source.named_parameters() if n not in copied}
         self.lm = copy.deepcopy(source, shared)
@@ -91,29 +96,41 @@ class CachedLanguageModel(nn.Module):
         self.refresh()
         return self.body(input_ids=input_ids.long(), use_cache=False).last_hidden_state
 
-    def last_hidden(self, cache: SlotCache, input_ids: th.Tensor, attention_mask: th.Tensor) -> th.Tensor:
+    def last_hidden(
+        self,
+        cache: SlotCache,
+        input_ids: th.Tensor,
+        attention_mask: th.Tensor,
+        rows: npt.NDArray[np.int64] | None = None,
+    ) -> th.Tensor:
         """Hidden state of each slot's last token; only tokens that the cache has not seen are computed.
 
         Args:
             cache: The slots; must be cleared by the caller when weights change.
-            input_ids: ``(n_slots, capacity)`` integer tokens, right-padded.
-            attention_mask: ``(n_slots, capacity)``, 1 for tokens.
+            input_ids: ``(n, n_columns)`` integer tokens, right-padded; ``n_columns`` is at most the capacity.
+            attention_mask: Of the same shape, 1 for tokens.
+            rows: ``(n,)``, which slots these are, each once; the others cost nothing. None: all of them, in order.
 
         Returns:
-            ``(n_slots, hidden_size)`` in the compute dtype.
+            ``(n, hidden_size)`` in the compute dtype.
         """
-        *_, (_, hidden) = self.new_hidden(cache, input_ids, attention_mask)
-        return hidden[: cache.n_slots]
+        *_, (slots, hidden) = self.new_hidden(cache, input_ids, attention_mask, rows)
+        return hidden[: slots.n_decode]
 
     def new_hidden(
-        self, cache: SlotCache, input_ids: th.Tensor, attention_mask: th.Tensor
+        self,
+        cache: SlotCache,
+        input_ids: th.Tensor,
+        attention_mask: th.Tensor,
+        rows: npt.NDArray[np.int64] | None = None,
     ) -> Iterator[tuple[SlotPass, th.Tensor]]:
         """Hidden states of the tokens that the cache has not seen, and of each slot's last token, pass by pass.
 
         Args:
             cache: See :meth:`last_hidden`, as for the other arguments.
-            input_ids: ``(n_slots, capacity)``.
-            attention_mask: ``(n_slots, capacity)``.
+            input_ids: ``(n, n_columns)``.
+            attention_mask: ``(n, n_columns)``.
+            rows: ``(n,)`` or None.
 
         Yields:
             A pass and its hidden states ``(n_tokens, hidden_size)``: those of the slots' last tokens, in the last
@@ -121,7 +138,7 @@ class CachedLanguageModel(nn.Module):
         """
         self.refresh()
         try:
-            for slots in cache.plan(input_ids, attention_mask):
+            for slots in cache.plan(input_ids, attention_mask, rows):
                 output = self.body(
                     input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots
                 )

@@ -82,28 +82,31 @@ def _decode(
     keys: th.Tensor,
     values: th.Tensor,
 ) -> th.Tensor:
-    """Write and attend with the last token of every slot.
+    """Write and attend with the last token of every slot that takes part.
 
-    The query heads that share a key/value head become query positions of one attention problem, so keys are neither
-    repeated nor copied.
+    The query heads that share a key/value head become query positions of one attention problem, so keys are not
+    repeated. They are copied only where some slots do not take part.
 
     Args:
         score: How scores are computed.
         slots: The pass.
-        query: ``(n_slots, n_heads, head_dim)``.
-        key: ``(n_slots, n_kv_heads, head_dim)``, and ``value`` alike.
+        query: ``(n, n_heads, head_dim)``.
+        key: ``(n, n_kv_heads, head_dim)``, and ``value`` alike.
         value: See ``key``.
         keys: The cache ``(n_slots, n_kv_heads, capacity, head_dim)``, and ``values`` alike.
         values: See ``keys``.
 
     Returns:
-        ``(n_slots, n_heads, head_dim)``.
+        ``(n, n_heads, head_dim)``.
     """
-    keys[slots.slot_range, :, slots.last_position] = key
-    values[slots.slot_range, :, slots.last_position] = value
+    keys[slots.rows, :, slots.last_position] = key
+    values[slots.rows, :, slots.last_position] = value
+    keys, values = keys[:, :, : slots.span], values[:, :, : slots.span]
+    if not slots.all_rows:
+        keys, values = keys.index_select(0, slots.rows), values.index_select(0, slots.rows)
     grouped = query.unflatten(1, (key.shape[1], -1))
     mask = slots.decode_mask(query.dtype, score.sliding_window)
-    return score.attend(grouped, keys[:, :, : slots.span], values[:, :, : slots.span], mask).flatten(1, 2)
+    return score.attend(grouped, keys, values, mask).flatten(1, 2)
 
 
 def _prefill(

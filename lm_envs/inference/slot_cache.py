@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch as th
 
 
@@ -47,11 +48,12 @@ class SlotPass:
         cache: Where keys and values are kept.
         input_ids: ``(1, n_tokens)`` int64, last tokens first, then the block row by row.
         position_ids: ``(1, n_tokens)`` int64.
-        n_decode: Number of slots, or 0 in a pass that only prefills.
+        n_decode: Number of slots that take part, or 0 in a pass that only prefills.
         span: Number of cache columns that attention reads.
-        slot_range: ``(n_slots,)`` int64, 0, 1, 2, ...
-        last_position: ``(n_slots,)`` int64, position of each slot's last token.
-        ragged: Whether slots differ in length, so that attention needs a mask.
+        rows: ``(n,)`` int64, the slots that take part: 0, 1, 2, ... where all do.
+        all_rows: Whether all slots take part, so that attention can read the cache where it lies.
+        last_position: ``(n,)`` int64, position of each of these slots' last token.
+        ragged: Whether they differ in length, so that attention needs a mask.
         prefill: The block, or None.
     """
 
@@ -60,14 +62,15 @@ class SlotPass:
     position_ids: th.Tensor
     n_decode: int
     span: int
-    slot_range: th.Tensor
+    rows: th.Tensor
+    all_rows: bool
     last_position: th.Tensor
     ragged: bool
     prefill: Prefill | None
     _masks: dict[int | None, th.Tensor | None] = field(default_factory=dict)
 
     def decode_mask(self, dtype: th.dtype, sliding_window: int | None) -> th.Tensor | None:
-        """Additive mask ``(n_slots, 1, 1, span)`` of what the last tokens see; None where they see everything."""
+        """Additive mask ``(n, 1, 1, span)`` of what the last tokens see; None where they see everything."""
         if sliding_window not in self._masks:
             self._masks[sliding_window] = self._build_decode_mask(dtype, sliding_window)
         return self._masks[sliding_window]
@@ -122,58 +125,71 @@ class SlotCache:
             self._layers[layer_idx] = (like.new_zeros(shape), like.new_zeros(shape))
         return self._layers[layer_idx]
 
-    def plan(self, input_ids: th.Tensor, attention_mask: th.Tensor) -> list[SlotPass]:
+    def plan(
+        self, input_ids: th.Tensor, attention_mask: th.Tensor, rows: npt.NDArray[np.int64] | None = None
+    ) -> list[SlotPass]:
         """Find the tokens that are new and remember them as cached.
 
         Args:
-            input_ids: ``(n_slots, capacity)`` integer tokens, right-padded.
-            attention_mask: ``(n_slots, capacity)``, at least one token a row.
+            input_ids: ``(n, n_columns)`` integer tokens, right-padded; ``n_columns`` is at most ``capacity``.
+            attention_mask: Of the same shape, at least one token a row.
+            rows: ``(n,)``, which slots these are, each once; the others keep what they hold and cost nothing.
+                None: all of them, in order.
 
         Returns:
-            The passes to run in order. The last one computes the last token of every slot.
+            The passes to run in order. The last one computes the last token of every slot that takes part.
         """
         tokens = input_ids.cpu().numpy()
         lengths = attention_mask.cpu().numpy().sum(axis=1, dtype=np.int64)
-        known = np.minimum(self._lengths, lengths - 1)  # the last token is always computed: its output is wanted
-        fresh = (tokens != self._tokens) | (self._columns >= known[:, None])
+        here = np.s_[:] if rows is None else rows  # a slice where it can be: it copies nothing
+        columns = np.s_[: tokens.shape[1]]
+        known = np.minimum(self._lengths[here], lengths - 1)  # the last token is always computed: its output is wanted
+        fresh = (tokens != self._tokens[here, columns]) | (self._columns[columns] >= known[:, None])
         start = fresh.argmax(axis=1)  # first column that is not known: the common prefix's length
         n_before_last = lengths - 1 - start
-        self._tokens[:] = tokens
-        self._lengths = lengths
-        self.computed_tokens += int(n_before_last.sum()) + self.n_slots
-        blocks = self._blocks(start, n_before_last)
-        return [self._pass(block, decode=number == len(blocks)) for number, block in enumerate(blocks, 1)]
+        self._tokens[here, columns] = tokens
+        self._lengths[here] = lengths
+        self.computed_tokens += int(n_before_last.sum()) + len(lengths)
+        blocks = self._blocks(self._slots[here], start, n_before_last)
+        return [self._pass(rows, block, decode=number == len(blocks)) for number, block in enumerate(blocks, 1)]
 
-    def _blocks(self, start: np.ndarray, counts: np.ndarray) -> list[tuple[np.ndarray, np.ndarray] | None]:
+    def _blocks(
+        self, slots: np.ndarray, start: np.ndarray, counts: np.ndarray
+    ) -> list[tuple[np.ndarray, np.ndarray] | None]:
         """Slots ``(n_rows,)`` and positions ``(n_rows, n_columns)`` of what each pass has to prefill."""
         n_columns = int(counts.max())
         if n_columns == 0:
             return [None]
-        rows = np.flatnonzero(counts)
-        positions = np.minimum(start[rows, None] + self._columns[:n_columns], self.capacity - 1)
+        some = np.flatnonzero(counts)
+        positions = np.minimum(start[some, None] + self._columns[:n_columns], self.capacity - 1)
         per_pass = max(1, self.max_pass_tokens // n_columns)
-        cuts = range(0, len(rows), per_pass)
-        return [(rows[cut : cut + per_pass], positions[cut : cut + per_pass]) for cut in cuts]
+        cuts = range(0, len(some), per_pass)
+        return [(slots[some[cut : cut + per_pass]], positions[cut : cut + per_pass]) for cut in cuts]
 
-    def _pass(self, block: tuple[np.ndarray, np.ndarray] | None, decode: bool) -> SlotPass:
-        last = self._lengths - 1
+    def _pass(
+        self, rows: npt.NDArray[np.int64] | None, block: tuple[np.ndarray, np.ndarray] | None, decode: bool
+    ) -> SlotPass:
+        slots = self._slots if rows is None else rows
+        last = self._lengths[slots] - 1
         ids, positions = [], []
         if decode:
-            ids.append(self._tokens[self._slots, last])
+            ids.append(self._tokens[slots, last])
             positions.append(last)
         prefill = None
         if block is not None:
-            rows, columns = block
-            ids.append(self._tokens[rows[:, None], columns].ravel())
+            block_rows, columns = block
+            ids.append(self._tokens[block_rows[:, None], columns].ravel())
             positions.append(columns.ravel())
-            prefill = Prefill(self._tensor(rows), self._tensor(columns), from_start=not columns[:, 0].any())
+            from_start = not columns[:, 0].any()
+            prefill = Prefill(self._tensor(block_rows), self._tensor(columns), from_start)
         return SlotPass(
             cache=self,
             input_ids=self._tensor(np.concatenate(ids)).unsqueeze(0),
             position_ids=self._tensor(np.concatenate(positions)).unsqueeze(0),
-            n_decode=self.n_slots if decode else 0,
-            span=int(self._lengths.max()),
-            slot_range=self._slot_range,
+            n_decode=len(slots) if decode else 0,
+            span=int(last.max()) + 1,
+            rows=self._slot_range if rows is None else self._tensor(rows),
+            all_rows=rows is None,
             last_position=self._tensor(last),
             ragged=bool((last != last[0]).any()),
             prefill=prefill,

@@ -141,7 +141,7 @@ class FrozenRows:
                 rows, positions = slots.prefill.rows, slots.prefill.positions
                 self._states[rows[:, None], positions] = hidden[n:].unflatten(0, positions.shape)
             if n:  # after the prefill, whose padding may have touched these positions
-                self._states[slots.slot_range, slots.last_position] = hidden[:n]
+                self._states[slots.rows, slots.last_position] = hidden[:n]
         assert self._states is not None
         weights = attention_mask.to(self._states.device, th.float32)
         sums = th.einsum("rth,rt->rh", self._states.float(), weights)

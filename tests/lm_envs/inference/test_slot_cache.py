@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch as th
 
@@ -22,8 +23,8 @@ def plain_logits(folder, obs):
     return th.stack(rows)
 
 
-def cached_logits(model, cache, obs):
-    hidden = model.last_hidden(cache, obs["input_ids"], obs["attention_mask"])
+def cached_logits(model, cache, obs, rows=None):
+    hidden = model.last_hidden(cache, obs["input_ids"], obs["attention_mask"], rows)
     return model.output_layer.logits(hidden)
 
 
@@ -75,6 +76,43 @@ def test_each_token_is_computed_once(lm_folder, token_stream):
             cached_logits(model, cache, obs)
     # a new prompt may share its first tokens with the old one: never more than expected, hardly less
     assert 0.9 * expected <= cache.computed_tokens <= expected
+
+
+def some_rows(stream, rows):
+    """The observations of some rows, as narrow as they can be."""
+    obs = {key: value[rows] for key, value in stream.tensors().items()}
+    width = int(obs["attention_mask"].sum(dim=1).max())
+    return {key: value[:, :width] for key, value in obs.items()}
+
+
+def test_some_slots_equal_plain_passes_while_the_others_wait(folder, token_stream):
+    model, stream = CachedLanguageModel(folder), token_stream(6, seed=4)
+    cache = SlotCache(6, 24, th.device("cpu"), max_pass_tokens=12)
+    sizes = set()
+    with th.no_grad():
+        for _ in range(40):
+            rows = stream.rng.permutation(6)[: stream.rng.integers(1, 7)]
+            sizes.add(len(rows))
+            obs = some_rows(stream, rows)
+            assert th.allclose(cached_logits(model, cache, obs, rows), plain_logits(folder, obs), atol=TOLERANCE)
+            stream.append(stream.rng.integers(2, 64, 6), n_tokens=int(stream.rng.integers(1, 4)))
+    assert sizes == {1, 2, 3, 4, 5, 6}
+
+
+def test_slots_that_wait_cost_nothing_and_keep_their_prefix(lm_folder, token_stream):
+    model, stream = CachedLanguageModel(lm_folder), token_stream(4, seed=6)
+    cache = SlotCache(4, 24, th.device("cpu"))
+    rows = np.array([2, 0])
+    with th.no_grad():
+        cached_logits(model, cache, stream.tensors())
+        for _ in range(3):
+            stream.lengths[rows] += 1
+            before = cache.computed_tokens
+            cached_logits(model, cache, some_rows(stream, rows), rows)
+            assert cache.computed_tokens == before + 2
+        before = cache.computed_tokens
+        cached_logits(model, cache, stream.tensors())
+    assert cache.computed_tokens == before + 4  # the last token of each
 
 
 def test_a_prefill_that_is_too_long_for_one_pass_is_split(folder, token_stream):
