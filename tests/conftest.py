@@ -150,6 +150,28 @@ def lm_folder(random_lm_folder: Callable[..., str]) -> str:
     return random_lm_folder("llama")
 
 
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory, small_tokenizer: Any) -> str:
+    """A saved two-layer BERT without head, with random weights and the small tokenizer (shared, not to be changed)."""
+    from transformers import BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=VOCAB_SIZE,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=64,
+        initializer_range=0.2,
+    )
+    folder = tmp_path_factory.mktemp("encoders") / "bert"
+    with th.random.fork_rng(devices=[]):
+        th.manual_seed(0)
+        BertModel(config).save_pretrained(folder)
+    small_tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
 MAX_TOKENS = 24
 
 

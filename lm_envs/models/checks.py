@@ -34,6 +34,19 @@ def check_causal(name: str, config: PreTrainedConfig, trust_remote_code: bool = 
         raise _unfit(name, config, "none that predicts the next token")
 
 
+def check_one_part(name: str, config: PreTrainedConfig) -> None:
+    """Check that the configuration is not one of an encoder with a decoder, before any weight is read.
+
+    Raises:
+        ModelError: It is.
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        raise ModelError(
+            f"expected a model that gives a hidden state for each token, got {name!r} ({config.model_type}), which is "
+            "an encoder-decoder. Pass a sentence encoder, for example 'sentence-transformers/all-MiniLM-L6-v2'"
+        )
+
+
 def _unfit(name: str, config: PreTrainedConfig, what: str) -> ModelError:
     architecture = ", ".join(getattr(config, "architectures", None) or [config.model_type])
     return ModelError(
@@ -42,17 +55,20 @@ def _unfit(name: str, config: PreTrainedConfig, what: str) -> ModelError:
     )
 
 
-def check_complete(name: str, report: Mapping[str, Any]) -> None:
+def check_complete(name: str, report: Mapping[str, Any], unused: str | None = None) -> None:
     """Check that the file had every weight; transformers makes up the missing ones, with a warning only.
 
     Args:
         name: The model's name, for the message.
         report: The loading info that ``from_pretrained`` returns.
+        unused: Beginning of the names of weights that may be missing because nobody uses them.
 
     Raises:
         ModelError: Weights are missing or have another shape.
     """
     missing = [*report.get("missing_keys", ()), *(key[0] for key in report.get("mismatched_keys", ()))]
+    if unused is not None:
+        missing = [key for key in missing if not key.startswith(unused)]
     if missing:
         listed = ", ".join(sorted(missing)[:3]) + (", ..." if len(missing) > 3 else "")
         raise ModelError(

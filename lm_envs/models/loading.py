@@ -1,10 +1,11 @@
-"""Tokenizers and frozen language models, loaded once per process and shared."""
+"""Tokenizers, frozen language models and frozen encoders, loaded once per process and shared."""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from lm_envs.models.quiet import quiet_transformers
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -65,14 +66,38 @@ def load_language_model(
         ModelError: There is no such model here or on the hub; it is no causal language model; its weights are
             damaged, incomplete or not finite; or the device is not there.
     """
+    return _shared(_read_language_model, name, device, dtype, trust_remote_code)
+
+
+def load_encoder(
+    name: str, device: str | torch.device = "cpu", dtype: str = "float32", *, trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """Return a model without its head, whose output is a hidden state for each token; else as `load_language_model`.
+
+    Args:
+        name: A local folder or a Hugging Face id, for example of a BERT that was trained for sentences; or an alias.
+        device: Where the weights go.
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        trust_remote_code: Run code that comes with the model. Only for models that you trust.
+
+    Raises:
+        UnknownNameError: ``name`` is almost an alias, or ``dtype`` is unknown.
+        ModelError: There is no such model here or on the hub; it has an encoder and a decoder; its weights are
+            damaged, incomplete or not finite; or the device is not there.
+    """
+    return _shared(_read_encoder, name, device, dtype, trust_remote_code)
+
+
+def _shared(
+    read: Callable[..., PreTrainedModel], name: str, device: str | torch.device, dtype: str, trust_remote_code: bool
+) -> PreTrainedModel:
     torch_dtype, torch_device = _torch_dtype(dtype), _torch_device(device)
     source = resolve(name)
-    key = (source, _signature(source), str(torch_device), str(torch_dtype), trust_remote_code)
+    key = (read.__name__, source, _signature(source), str(torch_device), str(torch_dtype), trust_remote_code)
     with _lock:
         model = _models.get(key)
         if model is None:
-            model = _read_model(name, source, torch_dtype, torch_device, trust_remote_code)
-            _models[key] = model
+            model = _models[key] = read(name, source, torch_dtype, torch_device, trust_remote_code)
         return model
 
 
@@ -87,18 +112,47 @@ def _read_tokenizer(name: str, source: str, trust_remote_code: bool) -> PreTrain
     return tokenizer
 
 
-def _read_model(
+def _read_language_model(
     name: str, source: str, dtype: torch.dtype, device: torch.device, trust_remote_code: bool
 ) -> PreTrainedModel:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
+
+    def check(config: PreTrainedConfig) -> None:
+        checks.check_causal(name, config, trust_remote_code)
+
+    return _read_model(AutoModelForCausalLM, check, name, source, dtype, device, trust_remote_code)
+
+
+def _read_encoder(
+    name: str, source: str, dtype: torch.dtype, device: torch.device, trust_remote_code: bool
+) -> PreTrainedModel:
+    from transformers import AutoModel
+
+    def check(config: PreTrainedConfig) -> None:
+        checks.check_one_part(name, config)
+
+    return _read_model(AutoModel, check, name, source, dtype, device, trust_remote_code, unused="pooler.")
+
+
+def _read_model(
+    auto_class: Any,
+    check: Callable[[PreTrainedConfig], None],
+    name: str,
+    source: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    trust_remote_code: bool,
+    unused: str | None = None,
+) -> PreTrainedModel:
+    from transformers import AutoConfig
 
     with quiet_transformers(progress_bars=not Path(source).is_dir()):
         with reported("configuration", name, source):
             check_reachable(source)
             config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
-        checks.check_causal(name, config, trust_remote_code)
+        check(config)
         with reported("weights", name, source):
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = auto_class.from_pretrained(
                 source,
                 config=config,
                 dtype=dtype,
@@ -106,7 +160,7 @@ def _read_model(
                 output_loading_info=True,
             )
     model, report = loaded
-    checks.check_complete(name, report)
+    checks.check_complete(name, report, unused)
     checks.check_finite(name, model)
     return model.to(device).eval().requires_grad_(False)
 

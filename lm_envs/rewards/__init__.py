@@ -17,6 +17,7 @@ from lm_envs.rewards.grammar import Grammar
 from lm_envs.rewards.keywords import Keywords
 from lm_envs.rewards.overlap import Bleu, ChrF, Rouge, Ter
 from lm_envs.rewards.registry import get, names, register, registered
+from lm_envs.rewards.relevance import Relevance
 from lm_envs.rewards.sentiment import Sentiment
 from lm_envs.rewards.shape import Distinct, Length, Repetition
 from lm_envs.rewards.specification import make_reward
@@ -36,6 +37,7 @@ __all__ = [
     "PartnerScore",
     "Politeness",
     "Regex",
+    "Relevance",
     "Repetition",
     "RewardBatch",
     "RewardSum",

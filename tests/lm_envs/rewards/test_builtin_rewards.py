@@ -63,7 +63,7 @@ def test_every_registered_name_has_a_case() -> None:
         "non_repetition",
         "user_sentiment",
     }
-    elsewhere = {"sentiment", "fluency", *dialogue}
+    elsewhere = {"sentiment", "fluency", "relevance", *dialogue}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered
