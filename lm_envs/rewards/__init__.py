@@ -8,6 +8,7 @@ finished (``partial = True``: it can, though it is ``async``).
 """
 
 from lm_envs.rewards.answers import ExactMatch, Regex, TokenF1
+from lm_envs.rewards.asked_again import AskedAgain
 from lm_envs.rewards.combination import RewardBatch, RewardSum, RewardTerm
 from lm_envs.rewards.cross_entropy import CrossEntropy
 from lm_envs.rewards.dialogue_goals import GoalSuccess, PartnerScore, Politeness, SlotsFilled
@@ -23,6 +24,7 @@ from lm_envs.rewards.shape import Distinct, Length, Repetition
 from lm_envs.rewards.specification import make_reward
 
 __all__ = [
+    "AskedAgain",
     "Bleu",
     "ChrF",
     "CrossEntropy",

@@ -99,5 +99,5 @@ class UserSentiment:
 
 
 def turns_of(role: str, messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What ``role`` has said, turn by turn, without turns that are empty."""
-    return [message["content"] for message in messages if message["role"] == role and message["content"]]
+    """What ``role`` has said, turn by turn, without turns that are blank."""
+    return [message["content"] for message in messages if message["role"] == role and message["content"].strip()]

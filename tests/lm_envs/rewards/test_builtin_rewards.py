@@ -54,16 +54,9 @@ def score(spec: str, completion: str | None, **columns: list) -> float:
 
 
 def test_every_registered_name_has_a_case() -> None:
-    dialogue = {
-        "goal_success",
-        "slots_filled",
-        "turn_cost",
-        "politeness",
-        "partner",
-        "non_repetition",
-        "user_sentiment",
-    }
-    elsewhere = {"sentiment", "fluency", "relevance", *dialogue}
+    goals = {"goal_success", "slots_filled", "politeness", "partner"}
+    turns = {"turn_cost", "asked_again", "non_repetition", "user_sentiment"}
+    elsewhere = {"sentiment", "fluency", "relevance", *goals, *turns}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered

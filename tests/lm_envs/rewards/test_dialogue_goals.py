@@ -41,7 +41,7 @@ def test_a_score_that_the_partner_does_not_give(spec: str, term: str) -> None:
         score("partner:term=slot", partner_terms=TERMS)
 
 
-@pytest.mark.parametrize("spec", ["slots_filled", "politeness", "partner", "turn_cost"])
+@pytest.mark.parametrize("spec", ["slots_filled", "politeness", "partner", "turn_cost", "asked_again"])
 def test_paid_after_each_turn(spec: str) -> None:
     assert make_reward(spec).terms[0].per_turn
 
@@ -59,6 +59,7 @@ def test_paid_at_the_end(spec: str) -> None:
         ("politeness", "partner_terms"),
         ("partner", "partner_terms"),
         ("turn_cost", "turn"),
+        ("asked_again", "messages"),
         ("non_repetition", "messages"),
         ("user_sentiment", "messages"),
     ],
