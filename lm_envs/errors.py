@@ -45,6 +45,10 @@ class RewardError(LMEnvsError, RuntimeError):
     """Raised when a reward function raises, or returns something other than one finite number an episode."""
 
 
+class AgentError(LMEnvsError, RuntimeError):
+    """Raised when an agent that speaks text raises, cannot be imported, or returns something other than a text."""
+
+
 class InvalidActionError(LMEnvsError, ValueError):
     """Raised when an action lies outside of the action space."""
 

@@ -21,6 +21,7 @@ _LABELS = {
     "distinct_2": "distinct-2",
     "kl": "KL, nats/episode",
     "length": "length, tokens",
+    "turns": "length, turns",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import lm_envs  # noqa: F401 - registers the environments
 from agents.buffers.observation_columns import rows_at_once
 from agents.evaluation.decisions import DecisionLog, Decisions, pack_episodes
 from agents.policies.actor_critic import LMActorCriticPolicy
+from lm_envs.dialogue.partners.protocol import Message
 from lm_envs.errors import ConfigurationError
 
 SCORING_TOKENS = 16_384  # tokens, padding included, that a model scores in one pass
@@ -34,7 +35,10 @@ class Completion:
         n_new_tokens: Number of generated tokens.
         prompt_index: The prompt's place in its split.
         is_success: Whether the task was solved; None where the task does not define it.
-        token_ids: Tokens of prompt and completion, ``(n_tokens,)`` int32; none where a wrapper hides them.
+        messages: The whole conversation; None in an environment without turns.
+        n_turns: How many of them are the agent's.
+        token_ids: Tokens of the last observation, prompt and completion, ``(n_tokens,)`` int32; none where a wrapper
+            hides them.
         decisions: What the policy chose; empty where there are no tokens.
     """
 
@@ -45,8 +49,26 @@ class Completion:
     n_new_tokens: int
     prompt_index: int
     is_success: bool | None = None
+    messages: list[Message] | None = None
+    n_turns: int | None = None
     token_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
     decisions: Decisions = field(default_factory=Decisions, repr=False, compare=False)
+
+    @classmethod
+    def of_info(cls, info: Mapping[str, Any], **tokens: Any) -> Completion:
+        """The episode that ended with an info; ``tokens`` are ``token_ids`` and ``decisions``, where there are any."""
+        return cls(
+            prompt=info["prompt"],
+            completion=info["completion"],
+            reward_terms={name: float(value) for name, value in info["reward_terms"].items()},
+            stop_reason=info["stop_reason"],
+            n_new_tokens=int(info["n_new_tokens"]),
+            prompt_index=int(info["prompt_index"]),
+            is_success=bool(info["is_success"]) if "is_success" in info else None,
+            messages=list(info["messages"]) if "n_turns" in info else None,
+            n_turns=int(info["n_turns"]) if "n_turns" in info else None,
+            **tokens,
+        )
 
     @property
     def reward(self) -> float:
@@ -55,7 +77,7 @@ class Completion:
 
     def to_dict(self) -> dict[str, Any]:
         """What is worth writing into a file: everything but token ids and decisions."""
-        success = {} if self.is_success is None else {"is_success": self.is_success}
+        found = {"is_success": self.is_success, "n_turns": self.n_turns, "messages": self.messages}
         return {
             "prompt": self.prompt,
             "completion": self.completion,
@@ -64,7 +86,7 @@ class Completion:
             "stop_reason": self.stop_reason,
             "n_new_tokens": self.n_new_tokens,
             "prompt_index": self.prompt_index,
-            **success,
+            **{key: value for key, value in found.items() if value is not None},
         }
 
 
@@ -156,19 +178,16 @@ def _run_once(policy: BasePolicy, envs: Any, indices: np.ndarray, seed: int, det
 def _completion(infos: dict[str, Any], row: int, log: DecisionLog | None) -> Completion:
     """The row's finished episode, out of a vector environment's infos: arrays by key, with masks."""
     final, last_obs = infos["final_info"], infos["final_obs"][row]
-    present = {key: values for key, values in final.items() if f"_{key}" in final and final[f"_{key}"][row]}
-    terms = present["reward_terms"]
     tokens: dict[str, Any] = {} if log is None else {"token_ids": _tokens(last_obs), "decisions": log.of(row)}
-    return Completion(
-        prompt=present["prompt"][row],
-        completion=present["completion"][row],
-        reward_terms={name: float(values[row]) for name, values in terms.items() if f"_{name}" in terms},
-        stop_reason=present["stop_reason"][row],
-        n_new_tokens=int(present["n_new_tokens"][row]),
-        prompt_index=int(present["prompt_index"][row]),
-        is_success=bool(present["is_success"][row]) if "is_success" in present else None,
-        **tokens,
-    )
+    return Completion.of_info(_row_info(final, row), **tokens)
+
+
+def _row_info(infos: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """What the infos of a vector environment say about one row."""
+    present = {key: values for key, values in infos.items() if f"_{key}" in infos and infos[f"_{key}"][row]}
+    return {
+        key: _row_info(values, row) if isinstance(values, Mapping) else values[row] for key, values in present.items()
+    }
 
 
 def _tokens(obs: dict[str, np.ndarray]) -> np.ndarray:
@@ -186,7 +205,7 @@ def log_probs(policy: LMActorCriticPolicy, completions: Sequence[Completion]) ->
     Returns:
         For each completion one float32 for each action, in nats.
     """
-    lengths = np.array([len(item.token_ids) for item in completions])
+    lengths = np.array([item.decisions.n_tokens for item in completions])
     order = np.argsort(-lengths, kind="stable")
     result: list[np.ndarray] = [np.zeros(0, np.float32)] * len(completions)
     tokens_per_pass = rows_at_once(SCORING_TOKENS, policy.observation_space)
@@ -194,7 +213,7 @@ def log_probs(policy: LMActorCriticPolicy, completions: Sequence[Completion]) ->
     for start in range(0, len(order), rows_per_pass):
         chosen = order[start : start + rows_per_pass]
         decisions = [completions[i].decisions for i in chosen]
-        packed, actions = pack_episodes([completions[i].token_ids for i in chosen], decisions, policy.device)
+        packed, actions = pack_episodes(decisions, policy.device)
         scores = policy.evaluate_actions(packed, actions)[1].cpu().numpy()
         counts = [len(item) for item in decisions]
         for i, part in zip(chosen, np.split(scores, np.cumsum(counts)[:-1]), strict=True):

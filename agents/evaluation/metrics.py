@@ -10,8 +10,10 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from stable_baselines3.common.policies import BasePolicy
 
+from agents.evaluation.conversations import converse
 from agents.evaluation.generation import Completion, complete, log_probs, seeded
 from agents.evaluation.prompts import choose_prompts
+from agents.evaluation.text_agents import Speaker, TextAgent
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.recipes.train_config import DEFAULT_TASKS, SMALL_WORLD_TASKS
 
@@ -49,7 +51,8 @@ class Evaluation:
             them, ``"distinct_2"`` (different word pairs / word pairs, of all completions together,
             https://arxiv.org/abs/1510.03055), ``"kl"`` (divergence from the pretrained model, nats per episode: the
             sampled ``log_prob - reference_log_prob``, summed over the completion; for actor-critic policies; among
-            candidates and legal actions where the environment has them), ``"length"`` (tokens).
+            candidates and legal actions where the environment has them), ``"length"`` (tokens that the agent wrote),
+            ``"turns"`` (of the agent; in conversations).
         completions: The episodes, in the order of the prompts.
     """
 
@@ -107,7 +110,7 @@ def evaluate(
         ConfigurationError: ``n_prompts`` is below 1, or the environment has other observations or actions than the
             policy's.
     """
-    indices = choose_prompts(env_kwargs, split, n_prompts, seed)
+    indices = choose_prompts(env_kwargs, split, n_prompts, seed, env_id)
     completions = complete(
         policy,
         env_id,
@@ -125,6 +128,41 @@ def evaluate(
         kl = divergences(policy, reference or reference_policy(policy), completions)
     metrics = _metrics(completions, kl, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
     return Evaluation(split, seed, metrics, completions)
+
+
+def evaluate_agent(
+    agent: TextAgent | Speaker,
+    env_id: str = "Dialogue-v0",
+    env_kwargs: dict[str, Any] | None = None,
+    *,
+    split: str = "test",
+    n_prompts: int = 256,
+    seed: int = 0,
+    batch_size: int = 16,
+) -> Evaluation:
+    """Measure an agent that speaks text on the episodes on which :func:`evaluate` measures policies.
+
+    Args:
+        agent: ``agent(messages) -> str``, plain or ``async``: what it says next. The messages are those of
+            :class:`~lm_envs.wrappers.TextInterface`.
+        env_id: A registered environment whose actions are tokens.
+        env_kwargs: Its arguments, without ``split``.
+        split: Which prompts or scenarios.
+        n_prompts: How many, drawn without replacement; all where there are fewer.
+        seed: Chooses them, and seeds the environment.
+        batch_size: Episodes at the same time, for an ``async`` agent.
+
+    Returns:
+        What :func:`evaluate` returns, without ``"kl"``: the agent's probabilities are not known.
+
+    Raises:
+        AgentError: The agent failed.
+        ConfigurationError: ``n_prompts`` or ``batch_size`` is below 1, or the environment's actions are no tokens.
+    """
+    indices = choose_prompts(env_kwargs, split, n_prompts, seed, env_id).tolist()
+    episodes = converse(agent, env_id, env_kwargs, indices=indices, split=split, seed=seed, batch_size=batch_size)
+    metrics = _metrics(episodes, None, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
+    return Evaluation(split, seed, metrics, episodes)
 
 
 def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
@@ -181,6 +219,8 @@ def _metrics(
     if kl is not None:
         metrics["kl"] = bootstrap(kl, seed)
     metrics["length"] = bootstrap([item.n_new_tokens for item in completions], seed)
+    if completions[0].n_turns is not None:
+        metrics["turns"] = bootstrap([float(item.n_turns or 0) for item in completions], seed)
     return metrics
 
 
