@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from lm_envs.dialogue.partners.agenda_user import AgendaUser
 from lm_envs.dialogue.partners.protocol import Message, Opening, Partners, Reply
 from lm_envs.errors import ConfigurationError, UnknownNameError
 from lm_envs.world import dialogue_items
-from lm_envs.world.dialogues import DOMAINS, GOAL_SLOTS
+from lm_envs.world.dialogues import DOMAINS, GOAL_SLOTS, Dialogue
 
 
 class AgendaPartners(Partners):
@@ -73,9 +74,9 @@ class AgendaPartners(Partners):
     ) -> None:
         chosen = _checked_domains(domains)
         self._patience = _checked_patience(patience)
-        self._scenarios = [dialogue for dialogue in dialogue_items(split) if dialogue.domain in chosen]
+        self._split = split
         self._users: list[AgendaUser | None] = [None] * num_rows
-        self.n_scenarios = len(self._scenarios)
+        self.n_scenarios = len(_scenarios(split, chosen))
         self.acts: DeskActs = DeskActs(num_rows, chosen)
 
     def open(self, rows: Sequence[int], scenarios: Sequence[int], rngs: Sequence[np.random.Generator]) -> list[Opening]:
@@ -83,7 +84,7 @@ class AgendaPartners(Partners):
         return [self._open(*arguments) for arguments in zip(rows, scenarios, rngs, strict=True)]
 
     def _open(self, row: int, number: int, rng: np.random.Generator) -> Opening:
-        scenario = self._scenarios[number]
+        scenario = _scenarios(self._split, self.acts.domains)[number]
         lowest, highest = self._patience
         self._users[row] = AgendaUser(scenario, int(rng.integers(lowest, highest + 1)), rng)
         text = scenario.turns[0].text
@@ -104,6 +105,12 @@ class AgendaPartners(Partners):
         reply = user.reply(text)
         self.acts.hear(row, reply.text)
         return reply
+
+
+@cache
+def _scenarios(split: str, domains: tuple[str, ...]) -> tuple[Dialogue, ...]:
+    """The dialogues of a split; kept here, so that copies and pickles of partners do without them."""
+    return tuple(dialogue for dialogue in dialogue_items(split) if dialogue.domain in domains)
 
 
 def _checked_domains(domains: Sequence[str] | None) -> tuple[str, ...]:
