@@ -49,6 +49,10 @@ class AgentError(LMEnvsError, RuntimeError):
     """Raised when an agent that speaks text raises, cannot be imported, or returns something other than a text."""
 
 
+class PartnerError(LMEnvsError, RuntimeError):
+    """Raised when a partner fails or answers with something that is no turn."""
+
+
 class InvalidActionError(LMEnvsError, ValueError):
     """Raised when an action lies outside of the action space."""
 

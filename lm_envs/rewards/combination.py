@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lm_envs.awaiting import await_together, close_all
 from lm_envs.errors import (
     ConfigurationError,
     MissingDependencyError,
@@ -15,7 +16,6 @@ from lm_envs.errors import (
     RewardError,
     UnknownNameError,
 )
-from lm_envs.rewards.awaiting import await_together
 from lm_envs.rewards.protocol import (
     CallStyle,
     RewardFunction,
@@ -261,8 +261,7 @@ def _call_all(terms: Sequence[RewardTerm], arguments: Mapping[str, Any]) -> list
             if hasattr(results[-1], "__await__"):
                 waiting.append(len(results) - 1)
     except BaseException:
-        for i in waiting:  # a coroutine that nobody awaits would warn
-            getattr(results[i], "close", lambda: None)()
+        close_all(results)
         raise
     if waiting:
         for i, result in zip(waiting, await_together([results[i] for i in waiting]), strict=True):

@@ -1,16 +1,17 @@
-"""One background event loop per process, on which ``async`` rewards are awaited together.
+"""One background event loop per process, on which ``async`` rewards, partners and agents are awaited together.
 
-The loop stays open between calls, so a network client that a reward keeps stays usable, and it lives in
-a thread of its own, so it works in a notebook, where a loop is running already.
+The loop stays open between calls, so a network client that one of them keeps stays usable, and it lives in a thread of
+its own, so it works in a notebook, where a loop is running already.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import inspect
 import os
 import threading
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 _lock = threading.Lock()
@@ -31,6 +32,13 @@ def await_together(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
         raise
 
 
+def close_all(results: Iterable[Any]) -> None:
+    """Close what of ``results`` is a coroutine that nobody will await: it would warn."""
+    for result in results:
+        if inspect.iscoroutine(result):
+            result.close()
+
+
 async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
     return await asyncio.gather(*awaitables, return_exceptions=True)
 
@@ -40,7 +48,7 @@ def _background_loop() -> asyncio.AbstractEventLoop:
         loop = _loops.get(os.getpid())
         if loop is None:
             loop = _loops[os.getpid()] = asyncio.new_event_loop()
-            thread = threading.Thread(target=loop.run_forever, name="lm-envs-rewards", daemon=True)
+            thread = threading.Thread(target=loop.run_forever, name="lm-envs-awaiting", daemon=True)
             thread.start()
             atexit.register(_close, os.getpid(), loop, thread)
     return loop
