@@ -44,10 +44,15 @@ def evaluation_table(console: Console, columns: Mapping[str, Mapping[str, Any]])
     return table
 
 
-def evaluation_title(n_prompts: int, split: str, greedy: bool) -> str:
-    """What an evaluation was made of."""
-    how = ", greedy completions" if greedy else ""
-    return f"{n_prompts} prompts of the split {split!r}{how}, 95% intervals"
+def evaluation_title(result: Mapping[str, Any], greedy: bool) -> str:
+    """What an evaluation was made of.
+
+    Args:
+        result: ``Evaluation.to_dict()``.
+        greedy: Whether a policy always took the most probable action.
+    """
+    what, how = ("conversations", ", greedy") if "turns" in result["metrics"] else ("prompts", ", greedy completions")
+    return f"{result['n_prompts']} {what} of the split {result['split']!r}{how if greedy else ''}, 95% intervals"
 
 
 def _label(metric: str) -> str:
@@ -92,14 +97,30 @@ def before_after_table(
 
 
 def episode(item: Mapping[str, Any], rewards: bool = True) -> Text:
-    """One completion: the prompt dim, the text bold, then the reward and its terms.
+    """One episode: prompt or user dim, the agent's text bold, then the reward and its terms.
 
     Args:
         item: ``Completion.to_dict()``.
         rewards: Whether to show the reward.
     """
-    text = Text.assemble((printable(item["prompt"]), "dim"), (printable(item["completion"]), "bold"))
+    if "messages" in item:
+        text = conversation(item["messages"])
+    else:
+        text = Text.assemble((printable(item["prompt"]), "dim"), (printable(item["completion"]), "bold"))
     return Text.assemble(text, "\n", rewards_line(item["reward_terms"])) if rewards else text
+
+
+SPEAKERS = {"system": "system", "user": "user", "assistant": "agent"}
+
+
+def conversation(messages: Sequence[Mapping[str, str]]) -> Text:
+    """A line for each turn, those of the agent bold."""
+    return Text("\n").join(spoken(SPEAKERS[message["role"]], message["content"]) for message in messages)
+
+
+def spoken(speaker: str, text: str) -> Text:
+    """One turn with the name of who says it."""
+    return Text.assemble((f"{speaker:8}", "dim"), (printable(text), "bold" if speaker == "agent" else ""))
 
 
 def rewards_line(terms: Mapping[str, float]) -> Text:

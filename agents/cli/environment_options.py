@@ -44,7 +44,7 @@ class EnvironmentOptions:
 
         Raises:
             ConfigurationError: An option cannot be read.
-            UnknownNameError: There is no such reward or argument.
+            UnknownNameError: There is no such reward.
         """
         given = {"task": self.task, "dataset": self.dataset, "reward": reward_specification(self.reward)}
         return {

@@ -60,17 +60,19 @@ def key_values(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
 
 
 def environment_arguments(texts: Sequence[str] | None) -> dict[str, Any]:
-    """Read the ``--env-kwarg`` options.
+    """Read the ``--env-kwarg`` options; whether the environment has such arguments is not checked yet.
 
     Raises:
-        ConfigurationError: As :func:`key_values` does.
-        UnknownNameError: The environment has no such argument.
+        ConfigurationError: As :func:`key_values` does, or an argument has an option of its own.
     """
-    from agents.recipes.train_config import check_env_kwargs
-
     found = key_values(texts, "--env-kwarg")
-    check_env_kwargs(found)
+    for key in found:
+        if key in _OTHER_OPTIONS:
+            raise ConfigurationError(f"{key!r} is no further argument of the environment: it has a setting of its own.")
     return found
+
+
+_OTHER_OPTIONS = ("model", "task", "dataset", "reward", "split", "device", "render_mode")
 
 
 def _value(text: str) -> Any:

@@ -2,106 +2,148 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from agents.cli.display import rewards_line
+from agents.cli.display import SPEAKERS, rewards_line, spoken
 from agents.cli.environment_options import EnvironmentOptions, takes_options
-from agents.cli.messages import console, errors_as_messages, printable
-from agents.cli.options import Debug, Seed, Split
+from agents.cli.messages import console, errors_as_messages
+from agents.cli.options import Debug, Device, Seed, Split
 from lm_envs.errors import ConfigurationError
+
+MOST_EPISODES = 1_000
 
 
 @takes_options
 def play(
     options: EnvironmentOptions,
     env_id: Annotated[
-        str, typer.Argument(metavar="[ENV_ID_OR_RUN]", help="Environment id, or a run folder: its environment.")
-    ] = "TextGen-v0",
+        str | None,
+        typer.Argument(
+            metavar="[ENV_ID_OR_RUN]",
+            help="Environment id, or a run folder: its environment.",
+            show_default="TextGen-v0; Dialogue-v0 with --agent",
+        ),
+    ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            "--agent",
+            metavar="RUN_OR_MODEL",
+            help="Be the user: talk to this agent in Dialogue-v0.",
+            show_default=False,
+        ),
+    ] = None,
     prompt: Annotated[list[str] | None, typer.Option("--prompt", "-p", help="A prompt of your own.")] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Whose tokens are counted.", show_default="tiny")
     ] = None,
+    temperature: Annotated[float | None, typer.Option("--temperature", "-T", help="The agent's, with --agent.")] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic/--sampled", help="Greedy turns of the agent, or sampled ones.")
+    ] = False,
+    device: Device = "auto",
     split: Split = "train",
     seed: Seed = 0,
     debug: Debug = False,
 ) -> None:
-    """Be the agent: type the completion, see the reward. An empty line ends the game.
+    """Be the agent: type the completion, or your turns, see the reward. An empty line ends the game.
+
+    With --agent be the user instead, and talk to a trained or pretrained model; goodbye, or an empty line, ends it.
 
     Example: lm-envs play TextGen-v0 --task reviews
+    Example: lm-envs play Dialogue-v0 --agent runs/MY_RUN
     """
     with errors_as_messages(debug):
-        from agents.cli.prompting import own_prompts
-        from agents.cli.targets import environment_of
-        from agents.evaluation.prompts import choose_prompts
+        given = options.arguments()
+        if agent is not None:
+            from agents.cli.talk import talk
 
-        given = options.arguments() | ({} if model is None else {"model": model})
-        env_id, kwargs = environment_of(env_id, given)
-        if prompt:
-            kwargs, _ = own_prompts(kwargs, prompt)
-        order = list(range(len(prompt))) if prompt else choose_prompts(kwargs, split, sys.maxsize, seed).tolist()
-        _play(env_id, kwargs, split, order)
+            _check_talk(env_id, model, prompt)
+            talk(agent, given, temperature, deterministic, device, seed)
+            return
+        if temperature is not None or deterministic:
+            raise ConfigurationError("--temperature and --deterministic are for --agent: you are the agent yourself.")
+        _be_the_agent(env_id or "TextGen-v0", given | ({} if model is None else {"model": model}), prompt, split, seed)
 
 
-def _play(env_id: str, kwargs: dict[str, Any], split: str, order: list[int]) -> None:
-    """One episode after the other until the player has enough, or the prompts are through."""
+def _check_talk(env_id: str | None, model: str | None, prompt: list[str] | None) -> None:
+    if env_id not in (None, "Dialogue-v0"):
+        raise ConfigurationError(f"--agent lets you talk to an agent in Dialogue-v0; got {env_id!r}.")
+    if model is not None or prompt:
+        raise ConfigurationError("--model and --prompt do not go with --agent: it names the model, and you type.")
+
+
+def _be_the_agent(env_id: str, given: dict[str, Any], prompt: list[str] | None, split: str, seed: int) -> None:
+    """One episode after the other until the player has enough, or there are no more."""
     import gymnasium as gym
 
     import lm_envs  # noqa: F401 - registers the environments
-    from agents.evaluation.prompts import load_prompts
+    from agents.cli.prompting import own_prompts
+    from agents.cli.targets import environment_of
+    from agents.evaluation.prompts import choose_prompts
+    from lm_envs.wrappers import TextInterface
 
-    env = gym.make(env_id, **{**kwargs, "split": split})
-    prompts = load_prompts(kwargs, split).prompts
+    env_id, kwargs = environment_of(env_id, given)
+    if prompt:
+        kwargs, _ = own_prompts(env_id, kwargs, prompt)
+        order = list(range(len(prompt)))
+    else:
+        order = choose_prompts(kwargs, split, MOST_EPISODES, seed, env_id).tolist()
+    env = TextInterface(gym.make(env_id, **{**kwargs, "split": split}))
     returns: list[float] = []
-    for index in order:
-        env.reset(options={"index": index})
-        console().print(Text.assemble(("prompt  ", "dim"), printable(prompts[index])), soft_wrap=True)
-        typed = _read_line()
-        if not typed.strip():
+    for number, index in enumerate(order):
+        info = _episode(env, seed + number, index)
+        if info is None:
             break
-        info = write_text(env, joined(prompts[index], typed), kwargs["model"])
         returns.append(sum(info["reward_terms"].values()))
-        line = rewards_line(info["reward_terms"])
-        line.append(f"   [{info['n_new_tokens']} tokens, {info['stop_reason']}]", style="dim")
-        console().print(line, end="\n\n")
+        _show_end(info)
     env.close()
     if returns:
-        console().print(f"mean reward of {len(returns)} completion(s): [bold]{sum(returns) / len(returns):.3f}[/]")
+        console().print(f"mean reward of {len(returns)} {_noun(env)}(s): [bold]{sum(returns) / len(returns):.3f}[/]")
 
 
-def _read_line() -> str:
+def _noun(env: Any) -> str:
+    return "conversation" if env.has_turns else "completion"
+
+
+def _episode(env: Any, seed: int, index: int) -> dict[str, Any] | None:
+    """Play one episode; the info of its end, None where the player has had enough."""
+    _, info = env.reset(seed=seed, options={"index": index})
+    n_shown = 0
+    while True:
+        for message in info["messages"][n_shown:]:
+            speaker = SPEAKERS[message["role"]] if env.has_turns else "prompt"
+            console().print(spoken(speaker, message["content"]), soft_wrap=True)
+        typed = read_line()
+        if not typed.strip():
+            return None
+        _, _, terminated, truncated, info = env.step(typed)
+        n_shown = len(info["messages"])
+        if info["messages"][-1]["role"] == "user":
+            n_shown -= 1
+        if terminated or truncated:
+            for message in info["messages"][n_shown:]:
+                console().print(spoken("user", message["content"]), soft_wrap=True)
+            return dict(info)
+
+
+def _show_end(info: dict[str, Any]) -> None:
+    """What an episode has earned, and in a conversation what has become of the user's goal."""
+    for slot, state in info.get("goal_state", {}).items():
+        wanted = info.get("goal", {}).get(slot, "")
+        console().print(Text.assemble(("goal    ", "dim"), f"{slot}: {wanted} ", (f"({state})", "dim")))
+    line = rewards_line(info["reward_terms"])
+    line.append(f"   [{info['n_new_tokens']} tokens, {info['stop_reason']}]", style="dim")
+    console().print(line, end="\n\n")
+
+
+def read_line() -> str:
+    """What the player types; empty at the end of the input."""
     try:
         return console().input("[bold]you[/]     ")
     except EOFError:
         console().print()
         return ""
-
-
-def joined(prompt: str, typed: str) -> str:
-    """``typed`` with the space that a word needs after a prompt that ends without one."""
-    return f" {typed}" if typed[0].isalnum() and prompt[-1:].strip() else typed
-
-
-def write_text(env: Any, text: str, model: str) -> dict[str, Any]:
-    """Write a text into a running episode, token by token, and end it.
-
-    Returns:
-        The info of the episode's end. A text longer than the budget is cut off there.
-
-    Raises:
-        ConfigurationError: The model has no end-of-text token to end the episode with.
-    """
-    from lm_envs.vocabulary import load_vocabulary
-
-    vocabulary = load_vocabulary(model)
-    if not vocabulary.eos_ids:
-        raise ConfigurationError(f"the model {model!r} has no end-of-text token, so that no text can be finished.")
-    ids = vocabulary.tokenizer(text, add_special_tokens=False)["input_ids"]
-    for token in [*ids, vocabulary.eos_ids[0]]:
-        *_, terminated, truncated, info = env.step(token)
-        if terminated or truncated:
-            return dict(info)
-    raise AssertionError("an end-of-text token ends the episode")

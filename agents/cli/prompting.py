@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lm_envs.errors import UnknownNameError
+from lm_envs.errors import ConfigurationError, UnknownNameError
 
 
-def own_prompts(env_kwargs: Mapping[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], bool]:
+def own_prompts(env_id: str, env_kwargs: Mapping[str, Any], texts: Sequence[str]) -> tuple[dict[str, Any], bool]:
     """Arguments of an environment with these prompts, scored as its own prompts would be where that is possible.
 
     Args:
+        env_id: The environment.
         env_kwargs: Arguments of the environment.
         texts: The prompts.
 
     Returns:
         The arguments; whether its rewards mean anything: a reward that reads a column, such as a reference text, has
         nothing to read for a prompt that somebody types.
+
+    Raises:
+        ConfigurationError: The environment has no prompts.
     """
+    if env_id != "TextGen-v0":
+        raise ConfigurationError(
+            f"prompts of your own are for TextGen-v0; in {env_id} somebody answers. To talk to a model yourself: "
+            "lm-envs play Dialogue-v0 --agent RUN_OR_MODEL"
+        )
     from lm_envs import tasks
     from lm_envs.data import PromptDataset
     from lm_envs.rewards import make_reward

@@ -25,7 +25,7 @@ def sample(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Let a model complete prompts, yours or those of a split.
+    """Let a model complete prompts, yours or those of a split, or hold conversations.
 
     Example: lm-envs sample runs/MY_RUN --n 3 --temperature 0.7
     """
@@ -37,10 +37,10 @@ def sample(
 
         kwargs, rewarded = loaded.env_kwargs, True
         if texts:
-            kwargs, rewarded = own_prompts(kwargs, texts)
+            kwargs, rewarded = own_prompts(loaded.env_id, kwargs, texts)
             indices = list(range(len(texts)))
         else:
-            indices = choose_prompts(kwargs, split, prompts, seed).tolist()
+            indices = choose_prompts(kwargs, split, prompts, seed, loaded.env_id).tolist()
         if n > 1 and options.greedy(loaded):
             say("note", "yellow", f"completions are greedy: the {n} of each prompt are the same.")
         found = complete(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.recipes.env_wrappers import Entries, WrapperStack, wrapper_stack
 from agents.recipes.train_config import check_names
-from lm_envs.errors import CheckpointError
+from lm_envs.errors import CheckpointError, UnknownNameError
 
 if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
@@ -27,6 +29,7 @@ class Source:
         env_id: The environment.
         env_kwargs: Its arguments.
         env_wrapper: Its wrappers.
+        trained_in: The environment of the run; None where there is no run.
     """
 
     saved: Path | None
@@ -34,6 +37,7 @@ class Source:
     env_id: str
     env_kwargs: dict[str, Any]
     env_wrapper: Entries = field(default_factory=list)
+    trained_in: str | None = None
 
     def load(self, device: str = "auto") -> Target:
         """Load the policy.
@@ -81,20 +85,19 @@ def find_source(name: str, env_id: str | None, overrides: Mapping[str, Any]) -> 
 
     Raises:
         CheckpointError: It looks like a path, and nothing is there; or a run has no saved model.
-        UnknownNameError: There is no such environment or task.
+        UnknownNameError: There is no such environment, task or argument of the environment.
     """
     path = Path(name)
     config = _run_config(path)
-    kwargs = _environment_kwargs(config, overrides)
     env_id = env_id or ("TextGen-v0" if config is None else config.env_id)
-    check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
-    wrappers = [] if config is None else config.env_wrapper
+    kwargs = _environment_kwargs(config, env_id, overrides)
+    run = ([], None) if config is None else (config.env_wrapper, config.env_id)
     if path.is_dir() and config is not None:
-        return Source(_newest_model(path), None, env_id, kwargs, wrappers)
+        return Source(_newest_model(path), None, env_id, kwargs, *run)
     if path.suffix == ".zip":
         if not path.is_file():
             raise CheckpointError(f"there is no saved model {name!r}.")
-        return Source(path, None, env_id, kwargs, wrappers)
+        return Source(path, None, env_id, kwargs, *run)
     if not path.exists() and (path.is_absolute() or path.parts[0] in (".", "..", "runs")):
         raise CheckpointError(f"there is no run folder, saved model or model folder {name!r}.")
     from lm_envs.models import resolve
@@ -114,25 +117,40 @@ def environment_of(name: str, overrides: Mapping[str, Any]) -> tuple[str, dict[s
         The id, the arguments; ``model`` is among them.
 
     Raises:
-        UnknownNameError: There is no such environment or task.
+        UnknownNameError: There is no such environment, task or argument of the environment.
     """
     config = _run_config(Path(name))
-    kwargs = {"model": "tiny", **_environment_kwargs(config, overrides)}
     env_id = name if config is None else config.env_id
-    check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
-    return env_id, kwargs
+    return env_id, {"model": "tiny", **_environment_kwargs(config, env_id, overrides)}
 
 
-def _environment_kwargs(config: TrainConfig | None, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's arguments of the environment, with those that replace them."""
+def _environment_kwargs(config: TrainConfig | None, env_id: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's arguments of the environment, if it is the run's, with those that replace them; all of them checked."""
     own = {} if config is None else config.evaluation_kwargs()
+    if config is not None and config.env_id != env_id:
+        own = {"model": config.model}
     kwargs = {key: value for key, value in {**own, **overrides}.items() if value is not None}
     for chosen, other in (("task", "dataset"), ("dataset", "task")):
         if chosen in overrides and other not in overrides:
             kwargs.pop(other, None)
     if "task" in overrides and "reward" not in overrides:  # a task brings its own
         kwargs.pop("reward", None)
+    check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
+    known = _arguments_of(env_id)
+    for key in kwargs:
+        if key not in known:
+            raise UnknownNameError.for_name(f"argument of {env_id}", key, known)
     return kwargs
+
+
+def _arguments_of(env_id: str) -> list[str]:
+    """The names of an environment's arguments."""
+    import gymnasium as gym
+
+    import lm_envs  # noqa: F401 - registers the environments
+
+    module, _, name = str(gym.spec(env_id).entry_point).partition(":")
+    return list(inspect.signature(getattr(importlib.import_module(module), name)).parameters)
 
 
 def _run_config(path: Path) -> TrainConfig | None:

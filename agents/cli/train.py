@@ -152,7 +152,7 @@ def _report(folder: RunFolder) -> None:
     before, after = results["before"], results["after"]
     out = console()
     out.print(before_after_table(out, before["examples"], after["examples"]))
-    title = evaluation_title(after["n_prompts"], after["split"], after.get("deterministic", False))
+    title = evaluation_title(after, after.get("deterministic", False))
     out.print(title, style="bold", soft_wrap=True)
     out.print(evaluation_table(out, {"before": before, "after": after}))
     out.print(f"run folder: {folder.path}", markup=False, soft_wrap=True)

@@ -35,7 +35,8 @@ def untrained(
     """What a trained policy is compared with: the pretrained language model, and what its environment is wrapped in.
 
     An actor-critic language model is compared with itself before training, which chooses among the same actions. Any
-    other policy is compared with the environment's language model, which chooses among all tokens.
+    other policy is compared with the environment's language model, which chooses among all tokens: in an environment
+    with the arguments :func:`untrained_kwargs`.
 
     Args:
         policy: The trained policy.
@@ -46,4 +47,14 @@ def untrained(
     """
     if isinstance(policy, LMActorCriticPolicy):
         return reference_policy(policy), wrapper
-    return pretrained_policy(env_id, env_kwargs, device), None
+    return pretrained_policy(env_id, untrained_kwargs(policy, env_kwargs), device), None
+
+
+def untrained_kwargs(policy: Any, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the environment in which :func:`untrained` acts."""
+    return dict(env_kwargs) if isinstance(policy, LMActorCriticPolicy) else with_token_actions(env_kwargs)
+
+
+def with_token_actions(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """An environment's arguments with tokens for actions, instead of the dialogue acts of ``Dialogue-v0``."""
+    return {key: value for key, value in env_kwargs.items() if key not in ("actions", "phrasing")}

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from lm_envs.awaiting import await_together
 from lm_envs.dialogue.partners.protocol import Message
 from lm_envs.errors import AgentError, ConfigurationError, UnknownNameError
-from lm_envs.rewards.awaiting import await_together
 
 TextAgent = Callable[[list[Message]], str | Awaitable[str]]
 """``agent(messages) -> str``, plain or ``async``; messages have ``role`` and ``content``, the last is the user's."""

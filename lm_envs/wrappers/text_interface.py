@@ -58,6 +58,8 @@ class TextInterface(gym.Wrapper[str, str, Any, Any], RecordConstructorArgs):
     - `env`: a single environment whose actions are tokens, such as `TextGen-v0` or `Dialogue-v0`.
     - `spaced` (bool, True): see above.
 
+    The attribute `has_turns` tells whether the environment answers: an action is then a turn.
+
     ## Errors
     The constructor raises `ConfigurationError` for a vector environment, an environment without tokens or with other
     actions, and where the model has no token that ends a text. `step` raises `InvalidActionError` for an action that
@@ -91,7 +93,7 @@ class TextInterface(gym.Wrapper[str, str, Any, Any], RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         self.observation_space, self.action_space = AnyText(), AnyText()
         self._vocabulary = tokens.vocabulary
-        self._has_turns = hasattr(env.unwrapped, "turn_end_id")
+        self.has_turns = hasattr(env.unwrapped, "turn_end_id")
         self._end_id = self._find_end()
         self._spaced = spaced
         self._text = ""
@@ -128,7 +130,7 @@ class TextInterface(gym.Wrapper[str, str, Any, Any], RecordConstructorArgs):
                 f"an action of TextInterface is a text, a str without lone surrogates; got {type(text).__name__} "
                 f"{text!r:.80}. To choose tokens, use the environment without TextInterface"
             )
-        if self._spaced and not self._has_turns:
+        if self._spaced and not self.has_turns:
             text = joined(self._text, text)
         ids = self._vocabulary.tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
         return chain(ids["input_ids"], repeat(self._end_id))
@@ -139,7 +141,7 @@ class TextInterface(gym.Wrapper[str, str, Any, Any], RecordConstructorArgs):
 
     def _find_end(self) -> int:
         """The token that ends what the agent says."""
-        if self._has_turns:
+        if self.has_turns:
             return int(self.env.unwrapped.turn_end_id)  # type: ignore[attr-defined]
         if not self._vocabulary.eos_ids:
             raise ConfigurationError(

@@ -9,7 +9,6 @@ from rich.console import Console
 from agents.cli.display import before_after_table, episode, evaluation_table
 from agents.cli.messages import printable
 from agents.cli.options import key_values, reward_specification
-from agents.cli.play import joined
 from agents.cli.progress import LiveTraining, divergence_text, exploration_text, live_text
 
 RESULT = {"metrics": {"reward": {"mean": 0.5, "low": 0.25, "high": 0.75}, "kl": {"mean": 0.0, "low": 0.0, "high": 0.0}}}
@@ -96,11 +95,3 @@ def test_option_values_are_literals_or_texts() -> None:
 )
 def test_rewards_have_weights(texts: list[str] | None, expected: Any) -> None:
     assert reward_specification(texts) == expected
-
-
-@pytest.mark.parametrize(
-    ("prompt", "typed", "text"),
-    [("It is", "good", " good"), ("It is ", "good", "good"), ("It is", ", well", ", well"), ("", "good", "good")],
-)
-def test_a_typed_word_gets_its_space(prompt: str, typed: str, text: str) -> None:
-    assert joined(prompt, typed) == text
