@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,24 +46,52 @@ def load_dataset(
     """
     if isinstance(source, PromptDataset):
         return source
-    place = _describe(source)
-    tables = _read(source, prompt_column, place)
-    if isinstance(columns, str):
-        columns = [columns]
+    table = load_table(source, prompt_column, split, columns, check_prompts)
+    return PromptDataset(table.pop(prompt_column), table)
+
+
+def load_table(
+    source: Any,
+    prompt_column: str,
+    split: str,
+    columns: Sequence[str] | None,
+    check: Callable[[Table, str, str], None],
+    text_of: Callable[[Any], str] = str,
+    kind: str = "prompts",
+) -> Table:
+    """Load one split of a source as it is; see :func:`load_dataset`.
+
+    Args:
+        source: Where the data are.
+        prompt_column: The column that decides on a row's split where the source has no splits.
+        split: The split.
+        columns: Further columns to keep; None keeps all.
+        check: Called as ``check(table, prompt_column, place)`` before the table is used; raises DataError.
+        text_of: Makes a text of a value of ``prompt_column`` that is none.
+        kind: What these values are, for error messages.
+
+    Raises:
+        DataError: The source is missing, empty or malformed; the split or a column is not there.
+        MissingDependencyError: The source needs pyarrow or ``datasets``, which are not installed.
+    """
+    place = str(source) if isinstance(source, (str, Path)) else f"the {type(source).__name__} of {kind}"
+    tables = _read(source, prompt_column, place, kind)
     if len(tables) == 1 and next(iter(tables)) in ("", "train"):
         whole = next(iter(tables.values()))
-        check_prompts(whole, prompt_column, place)
-        table = split_table(whole, prompt_column, split, place)
+        check(whole, prompt_column, place)
+        table = split_table(whole, prompt_column, split, place, text_of)
     else:
         table = choose_split(tables, split, place)
-        check_prompts(table, prompt_column, place)
+        check(table, prompt_column, place)
+    if isinstance(columns, str):
+        columns = [columns]
     names = [name for name in table if name != prompt_column] if columns is None else columns
     for name in names:
         check_column(table, name, place, "Check the names in columns=...")
-    return PromptDataset(table[prompt_column], {name: table[name] for name in names})
+    return {name: table[name] for name in (prompt_column, *names)}
 
 
-def _read(source: Any, prompt_column: str, place: str) -> dict[str, Table]:
+def _read(source: Any, prompt_column: str, place: str, kind: str) -> dict[str, Table]:
     """All of the source's splits; ``""`` is the name of rows without a split."""
     if isinstance(source, (str, Path)):
         return _read_named(source, prompt_column)
@@ -72,7 +100,7 @@ def _read(source: Any, prompt_column: str, place: str) -> dict[str, Table]:
     if isinstance(source, Sequence) and not isinstance(source, (bytes, bytearray)):
         return {"": table_of(source, prompt_column, place)}
     raise DataError(
-        "expected a list of prompts or rows, a path, or a data set id as source of prompts, got "
+        f"expected a list of {kind} or rows, a path, or a data set id as source of {kind}, got "
         f"{type(source).__name__}. Turn a pandas data frame into rows with .to_dict('records')."
     )
 
@@ -87,7 +115,3 @@ def _read_named(source: str | Path, prompt_column: str) -> dict[str, Table]:
     if isinstance(source, Path) or folders.looks_like_path(source):
         raise DataError(f"there is no file or folder {str(source)!r}.{hint}")
     return hub.read_hub(source, hint)
-
-
-def _describe(source: Any) -> str:
-    return str(source) if isinstance(source, (str, Path)) else f"the {type(source).__name__} of prompts"

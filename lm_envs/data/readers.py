@@ -46,7 +46,7 @@ def _read_json_lines(path: Path, prompt_column: str) -> Table:
 def _read_json(path: Path, prompt_column: str) -> Table:
     text = path.read_text(encoding="utf-8-sig")
     if not text.strip():
-        raise DataError(f"{path} is empty: expected at least one row with a prompt.")
+        raise DataError(f"{path} is empty: expected at least one row.")
     rows = _parse_json(text, str(path))
     if not isinstance(rows, list):
         raise DataError(

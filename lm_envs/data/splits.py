@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lm_envs.data.tables import Table, n_rows, take
 from lm_envs.errors import DataError, UnknownNameError
@@ -42,7 +43,7 @@ def choose_split(tables: dict[str, Table], split: str, place: str) -> Table:
     return tables[canonical(split)]
 
 
-def split_table(table: Table, prompt_column: str, split: str, place: str) -> Table:
+def split_table(table: Table, prompt_column: str, split: str, place: str, text_of: Callable[[Any], str] = str) -> Table:
     """One split of a source of which all rows are in one place.
 
     A column ``split`` decides, if it holds names of splits. Otherwise each prompt's hash does: 80% train, 10%
@@ -52,9 +53,10 @@ def split_table(table: Table, prompt_column: str, split: str, place: str) -> Tab
 
     Args:
         table: All rows.
-        prompt_column: The column with the prompts, which are texts.
+        prompt_column: The column with the prompts.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         place: Where the rows come from, for error messages.
+        text_of: Makes a text of a prompt that is none.
 
     Raises:
         DataError: There is no such split, or the column ``split`` has a name that is not one of a split.
@@ -67,7 +69,7 @@ def split_table(table: Table, prompt_column: str, split: str, place: str) -> Tab
         return choose_split({name: take(rest, rows) for name, rows in groups.items()}, split, place)
     if canonical(split) not in SPLITS:
         raise DataError(f"{place}: {UnknownNameError.for_name('split', split, SPLITS)}")
-    return take(table, _hash_split(table[prompt_column], canonical(split), place))
+    return take(table, _hash_split([text_of(prompt) for prompt in table[prompt_column]], canonical(split), place))
 
 
 def has_split_column(table: Table, place: str) -> bool:

@@ -22,7 +22,7 @@ def table_of(rows: Sequence[Any], prompt_column: str, place: str) -> Table:
         DataError: There is no row, or a row is something else.
     """
     if not rows:
-        raise DataError(f"{place} is empty: expected at least one row with a prompt.")
+        raise DataError(f"{place} is empty: expected at least one row.")
     kind = str if isinstance(rows[0], str) else Mapping
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, kind):
@@ -55,7 +55,7 @@ def check_prompts(table: Table, prompt_column: str, place: str) -> None:
         DataError: It does not.
     """
     if not table or n_rows(table) == 0:
-        raise DataError(f"{place} is empty: expected at least one row with a prompt.")
+        raise DataError(f"{place} is empty: expected at least one row.")
     check_column(table, prompt_column, place, "Name the column with the prompts: prompt_column=...")
     for number, prompt in enumerate(table[prompt_column], start=1):
         if not isinstance(prompt, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ SHOWN_CHARACTERS = 120
 
 def partner_name(partner: Any) -> str:
     """What error messages call a partner: its ``name``, or that of its class or function."""
+    if isinstance(partner, functools.partial):
+        return partner_name(partner.func)
     name = getattr(partner, "name", None) or getattr(partner, "__name__", None)
     return str(name or type(partner).__name__)
 
@@ -181,8 +184,9 @@ def _is_message(message: Any) -> bool:
 def _check_list(name: str, method: str, kind: str, values: Any, n_rows: int | None = None) -> None:
     is_list = isinstance(values, Sequence) and not isinstance(values, str)
     if not is_list or n_rows not in (None, len(values)):
+        asked = "" if n_rows is None else f" for {n_rows} rows"
         raise PartnerError(
-            f"{method} of the partner {name!r} returned {_show(values)}{'' if n_rows is None else f' for {n_rows} rows'}. "
+            f"{method} of the partner {name!r} returned {_show(values)}{asked}. "
             f"Expected a list with one {kind} for each row. A class for one conversation is no subclass of Partners."
         )
 
