@@ -91,7 +91,7 @@ class Episodes(ABC):
     @property
     def action_space(self) -> spaces.Discrete:
         """The action space of one row."""
-        return spaces.Discrete(self.vocabulary.size)
+        return spaces.Discrete(self.legal_actions.n_actions)
 
     @property
     def num_rows(self) -> int:

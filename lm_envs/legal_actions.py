@@ -14,7 +14,7 @@ from lm_envs.vocabulary import Vocabulary
 
 
 class LegalActions:
-    """Every token is legal in every state; the base class of other rules.
+    """Every action is legal in every state; the base class of other rules.
 
     Attributes:
         restricts: Whether an action can be illegal, so that observations have to tell which are.
@@ -22,13 +22,13 @@ class LegalActions:
 
     restricts = False
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, n_actions: int) -> None:
         """Remember how many actions there are.
 
         Args:
-            vocabulary: The model's tokens.
+            n_actions: Their number, for example that of the model's tokens.
         """
-        self.n_actions = vocabulary.size
+        self.n_actions = n_actions
 
     def mask(self, state: TokenState, rows: IntArray) -> npt.NDArray[np.bool_]:
         """Which actions are legal next, a new array ``(k, n_actions)`` bool.
@@ -52,7 +52,7 @@ class NoEarlyEnd(LegalActions):
             vocabulary: The model's tokens.
             min_new_tokens: From how many generated tokens on they are legal.
         """
-        super().__init__(vocabulary)
+        super().__init__(vocabulary.size)
         self.min_new_tokens = min_new_tokens
         self._eos_ids = np.array(vocabulary.eos_ids, dtype=np.int64)
 
@@ -66,4 +66,4 @@ class NoEarlyEnd(LegalActions):
 
 def legal_actions(vocabulary: Vocabulary, min_new_tokens: int) -> LegalActions:
     """The rule that an environment's arguments ask for."""
-    return NoEarlyEnd(vocabulary, min_new_tokens) if min_new_tokens else LegalActions(vocabulary)
+    return NoEarlyEnd(vocabulary, min_new_tokens) if min_new_tokens else LegalActions(vocabulary.size)

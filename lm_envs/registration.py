@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-ENV_IDS: tuple[str, ...] = ("TextGen-v0",)
+_ENTRY_POINTS = {
+    "TextGen-v0": ("lm_envs.text_gen:TextGenEnv", "lm_envs.text_gen_vector:TextGenVectorEnv"),
+    "Dialogue-v0": ("lm_envs.dialogue.env:DialogueEnv", "lm_envs.dialogue.vector_env:DialogueVectorEnv"),
+}
+ENV_IDS: tuple[str, ...] = tuple(_ENTRY_POINTS)
 
 
 def register_envs() -> None:
     """Register every id with Gymnasium; ids that are there already are left alone."""
-    if "TextGen-v0" not in gym.registry:
-        gym.register(
-            id="TextGen-v0",
-            entry_point="lm_envs.text_gen:TextGenEnv",
-            vector_entry_point="lm_envs.text_gen_vector:TextGenVectorEnv",
-        )
+    for env_id, (entry_point, vector_entry_point) in _ENTRY_POINTS.items():
+        if env_id not in gym.registry:
+            gym.register(id=env_id, entry_point=entry_point, vector_entry_point=vector_entry_point)

@@ -24,7 +24,12 @@ class StopRule:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, strings: Sequence[str], max_new_tokens: int, min_new_tokens: int = 0
+        self,
+        vocabulary: Vocabulary,
+        strings: Sequence[str],
+        max_new_tokens: int,
+        min_new_tokens: int = 0,
+        end_ids: Sequence[int] | None = None,
     ) -> None:
         """Prepare the lookups.
 
@@ -33,13 +38,14 @@ class StopRule:
             strings: Stop strings, each at least one character.
             max_new_tokens: The token budget of an episode.
             min_new_tokens: An end-of-text token that follows fewer generated tokens ends nothing.
+            end_ids: The tokens that end the text; None for the model's end-of-text tokens.
         """
         self.vocabulary = vocabulary
         self.strings = tuple(strings)
         self.max_new_tokens = max_new_tokens
         self.min_new_tokens = min_new_tokens
         self._is_eos = np.zeros(vocabulary.size, dtype=bool)
-        self._is_eos[list(vocabulary.eos_ids)] = True
+        self._is_eos[list(vocabulary.eos_ids if end_ids is None else end_ids)] = True
         self._may_complete: npt.NDArray[np.bool_] | None = None
         if self.strings:
             self._may_complete = completing_tokens(vocabulary, self.strings)

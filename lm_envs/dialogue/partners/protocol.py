@@ -122,9 +122,7 @@ class Partners(ABC):
     acts: Acts | None = None
 
     @abstractmethod
-    def open(
-        self, rows: Sequence[int], scenarios: Sequence[int], rngs: Sequence[np.random.Generator]
-    ) -> list[Opening]:
+    def open(self, rows: Sequence[int], scenarios: Sequence[int], rngs: Sequence[np.random.Generator]) -> list[Opening]:
         """Begin conversations.
 
         Args:

@@ -1,0 +1,160 @@
+"""How a model's chat template frames turns: the opening by the template itself, every later turn incrementally.
+
+A conversation grows by what the agent writes and by what the template puts after it: the end of the agent's turn, the
+user's turn in its frame, and the words that ask for the next turn. That last part is the same for every turn, so it is
+found once, by rendering a probe. The agent's tokens stay as they are: nothing that it wrote is tokenized again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lm_envs.errors import ModelError
+from lm_envs.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from lm_envs.dialogue.partners import Message
+
+_USER, _AGENT, _NEXT = "firstquestion", "firstanswer", "secondquestion"
+_FURTHER = "secondanswer", "thirdquestion"
+
+
+class _Frame(NamedTuple):
+    """What stands between the turns."""
+
+    after_agent: str  # from the end of the agent's turn to the beginning of the user's
+    after_user: str  # from the end of the user's turn to the beginning of the agent's
+    turn_end_id: int | None
+
+
+class ChatFrames:
+    """The chat template of a model, ready to frame turns one after the other.
+
+    Args:
+        vocabulary: The model's tokens.
+
+    Attributes:
+        vocabulary: The same.
+        turn_end_id: The token that ends a turn in the template, such as ``<|im_end|>``; where the template ends turns
+            by plain text, the model's first end-of-text token.
+
+    Raises:
+        ModelError: The model has no chat template, or one that renders earlier turns differently once later ones
+            follow, so that a conversation cannot grow.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        frame = _frame(vocabulary)
+        self._between = frame.after_agent, frame.after_user
+        self._closes_itself = frame.turn_end_id is not None
+        if frame.turn_end_id is None and not vocabulary.eos_ids:
+            raise ModelError(
+                f"the chat template of model {vocabulary.model!r} ends turns with plain text, and the model has no "
+                "end-of-text token, so that no turn could end: choose another model"
+            )
+        self.turn_end_id = vocabulary.eos_ids[0] if frame.turn_end_id is None else frame.turn_end_id
+
+    def opening(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of a conversation's beginning, up to where the agent writes.
+
+        Args:
+            messages: The last one is the user's.
+
+        Raises:
+            ModelError: The template refuses them, for example because it knows no system messages.
+        """
+        return _rendered(self.vocabulary, messages, tokenize=True)
+
+    def answers(self, texts: Sequence[str], ended: Sequence[bool]) -> list[list[int]]:
+        """The tokens that follow the agent's turns: their ends, the user's turns, and what asks for the next turn.
+
+        Args:
+            texts: The user's turns, without special tokens: see :meth:`plain`.
+            ended: Whether the agent wrote the token that ends its turn, so that it must not come again.
+        """
+        before, after = self._between
+        found = _token_ids(self.vocabulary.tokenizer, [f"{before}{text}{after}" for text in texts])
+        skip = [done and self._closes_itself for done in ended]
+        return [ids[1:] if skipped else ids for ids, skipped in zip(found, skip, strict=True)]
+
+    def answer_length(self) -> int:
+        """How many tokens the frame of a user's turn takes."""
+        return len(self.answers([""], [False])[0])
+
+    def plain(self, text: str) -> str:
+        """``text`` without anything that the tokenizer takes for a special token: nobody may forge a turn's end."""
+        for token in _special_texts(self.vocabulary):
+            text = text.replace(token, "")
+        return text
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of texts, without a frame."""
+        return _token_ids(self.vocabulary.tokenizer, texts)
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """The numbers of tokens of texts."""
+        return [len(ids) for ids in self.token_ids(texts)]
+
+    def cut(self, text: str, max_tokens: int) -> str:
+        """``text`` without what comes after its first ``max_tokens`` tokens."""
+        return self.vocabulary.decode([self.token_ids([text])[0][:max_tokens]])[0]
+
+
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
+
+
+@lru_cache(maxsize=16)
+def _special_texts(vocabulary: Vocabulary) -> tuple[str, ...]:
+    return tuple(sorted(vocabulary.tokenizer.get_added_vocab(), key=len, reverse=True))
+
+
+@lru_cache(maxsize=16)
+def _frame(vocabulary: Vocabulary) -> _Frame:
+    """Find out what the template puts between turns, and check that it always puts the same."""
+    tokenizer = vocabulary.tokenizer
+    if not tokenizer.chat_template:
+        raise ModelError(
+            f"the model {vocabulary.model!r} has no chat template, which tells where turns begin and end: choose a "
+            "model made for chat (such as 'tiny' or 'smollm2-135m'), or set tokenizer.chat_template and save model and "
+            "tokenizer into a folder"
+        )
+    short = _rendered(vocabulary, _talk(_USER, _AGENT, _NEXT))
+    first, _, rest = short.partition(_AGENT)
+    after_agent, found, after_user = rest.partition(_NEXT)
+    long = _rendered(vocabulary, _talk(_USER, _AGENT, _NEXT, *_FURTHER))
+    expected = f"{first}{_AGENT}{after_agent}{_NEXT}{after_user}{_FURTHER[0]}{after_agent}{_FURTHER[1]}{after_user}"
+    if not found or long != expected or first != _rendered(vocabulary, _talk(_USER)):
+        raise ModelError(
+            f"the chat template of model {vocabulary.model!r} renders a turn differently once later turns follow, so a "
+            "conversation cannot grow by its new tokens. Set tokenizer.chat_template to one that keeps earlier turns "
+            "as they are, and save model and tokenizer into a folder"
+        )
+    ids = _token_ids(tokenizer, [after_agent])[0]
+    special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
+    return _Frame(after_agent, after_user, ids[0] if ids and ids[0] in special else None)
+
+
+def _talk(*texts: str) -> list[Message]:
+    """Messages by turns, the user first."""
+    return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
+
+
+def _rendered(vocabulary: Vocabulary, messages: Sequence[Message], tokenize: bool = False) -> Any:
+    from jinja2 import TemplateError
+
+    tokenizer: Any = vocabulary.tokenizer
+    try:
+        return tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=True, tokenize=tokenize, return_dict=False
+        )
+    except TemplateError as error:
+        roles = [message["role"] for message in messages]
+        raise ModelError(
+            f"the chat template of model {vocabulary.model!r} refuses messages with the roles {roles}: {error}"
+        ) from error
