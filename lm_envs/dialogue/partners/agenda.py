@@ -33,6 +33,8 @@ class AgendaPartners(Partners):
     * The matter is settled with values that are right, and each slot has been told by the user or stated by the
       agent: it thanks, and the conversation has succeeded. Values that the statement does not mention are not judged,
       nor the opening hours, which only the agent knows.
+    * Some users change their mind, once, at that moment: one slot that they told later than in the opening has
+      another value in the goal than the one they told. They tell the new one, and want the matter settled again.
     * The agent says goodbye: so does the user.
 
     Every turn that brings it no further costs patience: a turn that asks for what has been told, that settles the
@@ -51,10 +53,11 @@ class AgendaPartners(Partners):
         device: Not used; the rules run on the CPU.
         domains: Which of ``"book"``, ``"return"``, ``"fault"`` and ``"hours"``; None: all.
         patience: Lowest and highest patience, both included; drawn uniformly for each conversation.
+        changes_mind: Probability that a user changes its mind.
 
     Raises:
         UnknownNameError: Unknown split or domain.
-        ConfigurationError: Wrong range of patience, or no domain.
+        ConfigurationError: Wrong range of patience, wrong probability, or no domain.
 
     References:
         Jost Schatzmann, Blaise Thomson, Karl Weilhammer, Hui Ye, Steve Young, "Agenda-Based User Simulation for
@@ -71,9 +74,11 @@ class AgendaPartners(Partners):
         device: str = "cpu",
         domains: Sequence[str] | None = None,
         patience: tuple[int, int] = (2, 4),
+        changes_mind: float = 0.5,
     ) -> None:
         chosen = _checked_domains(domains)
         self._patience = _checked_patience(patience)
+        self._changes_mind = _checked_probability(changes_mind)
         self._split = split
         self._users: list[AgendaUser | None] = [None] * num_rows
         self.n_scenarios = len(_scenarios(split, chosen))
@@ -86,7 +91,8 @@ class AgendaPartners(Partners):
     def _open(self, row: int, number: int, rng: np.random.Generator) -> Opening:
         scenario = _scenarios(self._split, self.acts.domains)[number]
         lowest, highest = self._patience
-        self._users[row] = AgendaUser(scenario, int(rng.integers(lowest, highest + 1)), rng)
+        patience = int(rng.integers(lowest, highest + 1))
+        self._users[row] = AgendaUser(scenario, patience, self._changes_mind, rng)
         text = scenario.turns[0].text
         self.acts.begin(row, text)
         return Opening(
@@ -135,3 +141,9 @@ def _checked_patience(patience: tuple[int, int]) -> tuple[int, int]:
             "Both are whole numbers of at least 1."
         )
     return int(lowest), int(highest)
+
+
+def _checked_probability(changes_mind: float) -> float:
+    if not isinstance(changes_mind, (int, float)) or not 0 <= changes_mind <= 1:
+        raise ConfigurationError(f"changes_mind must be a probability, from 0 to 1; got {changes_mind!r}.")
+    return float(changes_mind)

@@ -10,12 +10,18 @@ class GoalProgress:
 
     A slot is *settled* when the user has told it, or the agent has stated its value of its own accord.
 
-    Attributes:
+    Args:
         goal: The user's constraints: its value for each slot.
+        first_thoughts: Slots for which the user has another value in mind at first.
+
+    Attributes:
+        goal: The constraints.
+        mind: What the user would say now: the goal, but for first thoughts.
     """
 
-    def __init__(self, goal: Mapping[str, str]) -> None:
+    def __init__(self, goal: Mapping[str, str], first_thoughts: Mapping[str, str] | None = None) -> None:
         self.goal = dict(goal)
+        self.mind = {**goal, **(first_thoughts or {})}
         self._told: set[str] = set()
         self._asked: set[str] = set()
         self._stated: dict[str, bool] = {}  # whether the agent's last statement was right
@@ -28,12 +34,20 @@ class GoalProgress:
         self._told.add(slot)
 
     def hear(self, stated: Mapping[str, str]) -> list[str]:
-        """The agent states values; returns the slots that it got wrong, in the order of the goal."""
+        """The agent states values; returns the slots that are not as the user has them in mind, in the goal's order."""
         for slot, value in self.goal.items():
             if slot in stated:
                 self._stated[slot] = stated[slot] == value
-        self._ever_right |= {slot for slot, right in self._stated.items() if right}
-        return [slot for slot in self.goal if slot in stated and not self._stated[slot]]
+                if self._stated[slot]:
+                    self._ever_right.add(slot)
+                    self.mind[slot] = value
+        return [slot for slot, value in self.mind.items() if stated.get(slot, value) != value]
+
+    def change_mind(self) -> str:
+        """Leave the first thoughts; returns the slot that changes, empty where none does."""
+        changed = [slot for slot, value in self.goal.items() if self.mind[slot] != value]
+        self.mind = dict(self.goal)
+        return changed[0] if changed else ""
 
     def complete(self) -> None:
         """The user has what it wanted: all values are right."""

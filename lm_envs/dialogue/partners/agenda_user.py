@@ -6,13 +6,15 @@ import numpy as np
 
 from lm_envs.dialogue.partners.agenda_goal import GoalProgress
 from lm_envs.dialogue.partners.protocol import Reply
-from lm_envs.world.dialogues import Dialogue, say
+from lm_envs.world.dialogues import Dialogue, dialogue_grammar, say
 from lm_envs.world.politeness import is_polite
 from lm_envs.world.understanding import GO_ON, Understood, understand
 
 THANKS, GOODBYE = "user.thanks", "user.bye"
 AGENT_GOODBYE = "assistant.bye"
 GOODBYE_TEXT = "Goodbye."
+CHANGING_SLOTS = ("people", "day", "time", "reason", "refund", "fault", "since")
+"""What a user can change its mind about."""
 
 
 class AgendaUser:
@@ -21,13 +23,15 @@ class AgendaUser:
     Args:
         scenario: The dialogue whose goal and opening turn the user takes over.
         patience: Number of turns of the agent that it bears without getting further; it leaves at the last of them.
-        rng: Source of its wording.
+        changes_mind: Probability that it changes its mind when it hears how the matter has been settled.
+        rng: Source of its wording and of its first thought.
     """
 
-    def __init__(self, scenario: Dialogue, patience: int, rng: np.random.Generator) -> None:
+    def __init__(self, scenario: Dialogue, patience: int, changes_mind: float, rng: np.random.Generator) -> None:
         opening = scenario.turns[0].act
         self.domain = scenario.domain
-        self.progress = GoalProgress(scenario.goal)
+        first_thoughts = _first_thought(scenario, rng) if rng.random() < changes_mind else {}
+        self.progress = GoalProgress(scenario.goal, first_thoughts)
         self.patience = patience
         self._rng = rng
         self._agenda = [self._tell(slot) for slot in reversed(scenario.goal)]  # a stack: the last item is next
@@ -47,7 +51,7 @@ class AgendaUser:
         self._spoken(act)
         success = act == THANKS
         return Reply(
-            text=GOODBYE_TEXT if act == GOODBYE else say(act, self.progress.goal, self._rng),
+            text=GOODBYE_TEXT if act == GOODBYE else say(act, self.progress.mind, self._rng),
             done=act in (THANKS, GOODBYE),
             terms={
                 "success": float(success),
@@ -92,8 +96,12 @@ class AgendaUser:
         if still_open:
             self._push(self._tell(still_open[0]))
             return False
-        self.progress.complete()
-        self._push(THANKS)
+        changed = self.progress.change_mind()
+        if changed:
+            self._push(self._tell(changed))
+        else:
+            self.progress.complete()
+            self._push(THANKS)
         return True
 
     def _tell(self, slot: str) -> str:
@@ -114,3 +122,13 @@ class AgendaUser:
             self.progress.tell(slot)
             if self._tell(slot) in self._agenda:
                 self._agenda.remove(self._tell(slot))
+
+
+def _first_thought(scenario: Dialogue, rng: np.random.Generator) -> dict[str, str]:
+    """Another value for one of the slots that the opening does not tell."""
+    opening = scenario.turns[0].act
+    slots = [slot for slot in scenario.goal if slot in CHANGING_SLOTS and not opening.endswith(f".{slot}")]
+    slot = slots[rng.integers(len(slots))]
+    values = [" ".join(option.symbols) for option in dialogue_grammar().alternatives("{" + slot + "}")]
+    others = [value for value in values if value != scenario.goal[slot]]
+    return {slot: others[rng.integers(len(others))]}
