@@ -12,7 +12,7 @@ from lm_envs.dialogue.partners.agenda_policy import HandWrittenPolicy
 from lm_envs.errors import ConfigurationError, UnknownNameError
 from lm_envs.world import check_turn, dialogue_items
 from lm_envs.world.dialogues import DOMAINS, GOAL_SLOTS, say
-from lm_envs.world.understanding import GO_ON, acts_of
+from lm_envs.world.understanding import GO_ON, acts_of, understand
 
 MAX_TURNS = 8
 
@@ -20,9 +20,9 @@ MAX_TURNS = 8
 class Talk:
     """One conversation with a user whose goal the test knows."""
 
-    def __init__(self, opening="open.book.day", patience=3, seed=0):
+    def __init__(self, opening="open.book.day", patience=3, seed=0, changes_mind=0.0):
         _, domain, *self.told = opening.split(".")
-        self.partners = AgendaPartners(1, domains=[domain], patience=(patience, patience))
+        self.partners = AgendaPartners(1, domains=[domain], patience=(patience, patience), changes_mind=changes_mind)
         scenarios = [dialogue for dialogue in dialogue_items("train") if dialogue.domain == domain]
         number = next(i for i, dialogue in enumerate(scenarios) if dialogue.turns[0].act == opening)
         self.domain, self.goal = domain, scenarios[number].goal
@@ -156,6 +156,49 @@ def test_sure_makes_the_user_go_on():
     assert talk.earned == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("opening", [act for domain in DOMAINS for act in acts_of("user", domain) if "open" in act])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_user_that_changes_its_mind(opening, seed):
+    talk = Talk(opening, patience=1, seed=seed, changes_mind=1.0)
+    told = dict(talk.goal)
+    for slot in talk.goal:
+        if slot not in talk.told:
+            heard = understand("user", talk.say(f"ask.{talk.domain}.{slot}").text, talk.domain)
+            told.update(heard.slots)
+    (changed,) = (slot for slot in talk.goal if told[slot] != talk.goal[slot])
+    reply = talk.say(f"done.{talk.domain}", **told)
+    assert user_act(reply) == f"tell.{talk.domain}.{changed}" and not reply.done
+    assert understand("user", reply.text, talk.domain).slots == {changed: talk.goal[changed]}
+    assert reply.terms["relevance"] == 1.0 and talk.earned < 1
+    assert talk.say(f"done.{talk.domain}").success
+    assert talk.earned == pytest.approx(1.0)
+
+
+def test_a_user_that_hears_the_goal_before_it_changes_its_mind():
+    talk = Talk("open.hours.shop", patience=1, changes_mind=1.0)
+    first = talk.say("ask.hours.day").text
+    assert understand("user", first, "hours").slots["day"] != talk.goal["day"]
+    assert talk.say("done.hours").success
+
+
+def test_a_first_thought_that_is_settled_wrongly_is_told_again():
+    talk = Talk("open.hours.shop", patience=2, changes_mind=1.0)
+    first = understand("user", talk.say("ask.hours.day").text, "hours").slots["day"]
+    neither = next(day for day in ("Monday", "Tuesday", "Sunday") if day not in (first, talk.goal["day"]))
+    reply = talk.say("done.hours", day=neither)
+    assert understand("user", reply.text, "hours").slots == {"day": first} and reply.terms["relevance"] == 0.0
+
+
+def test_half_of_the_users_change_their_mind():
+    partners = AgendaPartners(1)
+    policy = HandWrittenPolicy(partners.acts)
+    histories = [play(partners, 0, number, number, policy)[0] for number in range(400)]
+    calm = AgendaPartners(1, changes_mind=0.0)
+    shortest = [play(calm, 0, number, number, policy)[0] for number in range(400)]
+    longer = [len(one) - len(other) for one, other in zip(histories, shortest, strict=True)]
+    assert set(longer) == {0, 2} and 0.4 < np.mean(longer) / 2 < 0.6
+
+
 def test_the_agent_closes_the_conversation():
     talk = Talk("open.book.day", patience=9)
     reply = talk.write("You are welcome.")
@@ -248,6 +291,12 @@ def test_domains_are_a_subset():
 def test_wrong_patience(patience):
     with pytest.raises(ConfigurationError, match="patience must be the lowest and the highest .* got"):
         AgendaPartners(1, patience=patience)
+
+
+@pytest.mark.parametrize("changes_mind", [-0.1, 1.5, "often", float("nan")])
+def test_wrong_probability(changes_mind):
+    with pytest.raises(ConfigurationError, match="changes_mind must be a probability, from 0 to 1; got"):
+        AgendaPartners(1, changes_mind=changes_mind)
 
 
 def test_wrong_names():
