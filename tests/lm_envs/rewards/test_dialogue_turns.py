@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lm_envs import world
+from lm_envs.dialogue.partners.agenda import AgendaPartners
 from lm_envs.errors import ConfigurationError, UnknownNameError
 from lm_envs.rewards import make_reward
 
@@ -100,6 +101,23 @@ class TestAskedAgain:
             messages = world.dialogues.generate(rng).messages()
             ends = [i + 1 for i, message in enumerate(messages) if message["role"] == "assistant"]
             assert score("asked_again", *[messages[:end] for end in ends]) == [0.0] * len(ends)
+
+    def test_the_agenda_judges_alike(self) -> None:
+        partners, found = AgendaPartners(1), []
+        questions = [i for i, name in enumerate(partners.acts.names) if name.startswith("ask.")]
+        for scenario in range(40):
+            rng = np.random.default_rng(scenario)
+            (opening,) = partners.open([0], [scenario], [rng])
+            messages, done = [*opening.messages], False
+            while not done:
+                messages.append({"role": "assistant", "content": partners.acts.phrase(0, rng.choice(questions), rng)})
+                (reply,) = partners.reply([0], [messages])
+                is_own_subject = reply.info["agent_act"].startswith(f"ask.{opening.columns['domain']}.")
+                messages.append({"role": "user", "content": reply.text})
+                found += score("asked_again", messages)
+                assert found[-1] == (-1.0 if is_own_subject and not reply.terms["relevance"] else 0.0)
+                done = reply.done
+        assert 10 < found.count(-1.0) < found.count(0.0)
 
 
 @pytest.mark.parametrize("spec", ["non_repetition", "user_sentiment", "asked_again"])
