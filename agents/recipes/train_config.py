@@ -13,6 +13,8 @@ from typing import Any
 from agents.recipes.algorithms import ALGORITHMS, check_algorithm
 from agents.recipes.env_wrappers import WrapperStack, read_entries, with_candidates, wrapper_stack
 from agents.recipes.files import Recipe, read_recipe, recipe_file
+from lm_envs.dialogue.config import DEFAULT_PARTNER
+from lm_envs.environment_configs import config_class
 from lm_envs.errors import CheckpointError, ConfigurationError, UnknownNameError
 
 SMALL_WORLD_TASKS = ("reviews",)
@@ -27,7 +29,7 @@ class TrainConfig:
 
     Attributes:
         env_id: A registered environment.
-        task: A registered task; None with ``dataset``.
+        task: A registered task; None with ``dataset``, and for Dialogue-v0, which has partners.
         dataset: The user's own prompts: a file, a folder or an id of the ``datasets`` hub.
         reward: A registered name, a mapping of names to weights, or None for the task's own.
         model: Alias, hub id or folder of the language model.
@@ -104,7 +106,7 @@ class TrainConfig:
                 "keep a value learner's texts well-formed, give it candidates (--candidates 16) and a reward for that."
             )
         read_entries(self.env_wrapper)
-        check_env_kwargs(self.env_kwargs)
+        check_env_kwargs(self.env_kwargs, self.env_id)
 
     @property
     def on_policy(self) -> bool:
@@ -113,8 +115,10 @@ class TrainConfig:
 
     @property
     def label(self) -> str:
-        """The task, or the name of the data set's file."""
-        return str(self.task) if self.dataset is None else PurePath(self.dataset).stem
+        """The task, the partner, or the name of the data set's file."""
+        if self.dataset is not None:
+            return PurePath(self.dataset).stem
+        return str(self.task or self.env_kwargs.get("partner") or DEFAULT_PARTNER)
 
     def environment_kwargs(self) -> dict[str, Any]:
         """Keyword arguments for ``gym.make``, without the split."""
@@ -124,7 +128,8 @@ class TrainConfig:
 
     def evaluation_kwargs(self) -> dict[str, Any]:
         """The same for evaluations: without shaping, which leaves the return as it is and scores every prefix."""
-        return {**self.environment_kwargs(), "shaping": False}
+        plain = {"shaping": False} if "shaping" in environment_arguments(self.env_id) else {}
+        return {**self.environment_kwargs(), **plain}
 
     def wrapper(self) -> WrapperStack | None:
         """What wraps the environment, for ``wrapper_class``; None for nothing."""
@@ -241,20 +246,28 @@ def check_names(env_id: str, task: str | None, dataset: str | None) -> None:
         raise UnknownNameError.for_name("environment", env_id, lm_envs.ENV_IDS)
     if task is not None and dataset is not None:
         raise ConfigurationError(f"got both task {task!r} and a data set; a task brings its own prompts. Pass one.")
+    if task is not None and "task" not in environment_arguments(env_id):
+        raise ConfigurationError(
+            f"{env_id} has no tasks, got task={task!r}. What a conversation is about comes from its partner: pass "
+            "--env-kwarg partner=NAME, or a data set"
+        )
     if task is not None:
         lm_envs.tasks.get(task)
 
 
-def check_env_kwargs(env_kwargs: Mapping[str, Any]) -> None:
+def environment_arguments(env_id: str) -> set[str]:
+    """The names of an environment's arguments."""
+    return {entry.name for entry in dataclasses.fields(config_class(env_id))}
+
+
+def check_env_kwargs(env_kwargs: Mapping[str, Any], env_id: str) -> None:
     """Check the names of an environment's further arguments.
 
     Raises:
         ConfigurationError: One has a setting of its own.
         UnknownNameError: The environment has no such argument.
     """
-    from lm_envs.text_gen_config import TextGenConfig
-
-    known = {entry.name for entry in dataclasses.fields(TextGenConfig)}
+    known = environment_arguments(env_id)
     for key in env_kwargs:
         if key not in known:
             raise UnknownNameError.for_name("argument of the environment", key, known - set(_NOT_ENV_KWARGS))

@@ -62,7 +62,9 @@ class _OnValidationPrompts(_BetweenUpdates):
         super().__init__(every)
         self._config = config
         self._seed = seed
-        self._indices = choose_prompts(config.evaluation_kwargs(), "validation", n_prompts, seed).tolist()
+        self._indices = choose_prompts(
+            config.evaluation_kwargs(), "validation", n_prompts, seed, config.env_id
+        ).tolist()
 
     def complete(self) -> list[Completion]:
         """One completion for each prompt."""
