@@ -23,7 +23,7 @@ DEFAULT_MODEL = "tiny"
 def evaluate(
     options: PolicyOptions,
     target: Annotated[
-        str | None, typer.Argument(metavar="[RUN_OR_MODEL]", help="Run folder, saved zip, or model name.")
+        str | None, typer.Argument(metavar="RUN_OR_MODEL", help="Run folder, saved zip, or model name.")
     ] = None,
     agent: Annotated[
         str | None,
@@ -102,6 +102,8 @@ def _measure(
                 reference=reference,
             )
         found[name] = result.to_dict()
+    if len(found) == 1 and needs_untrained:
+        found["untrained"]["metrics"].pop("kl", None)  # from itself
     return _without_one_sided(found)
 
 

@@ -15,14 +15,14 @@ from agents.cli.messages import console, errors_as_messages
 from agents.cli.options import Debug
 from lm_envs.errors import UnknownNameError
 
-KINDS = ("environments", "tasks", "rewards", "models", "algorithms")
+KINDS = ("environments", "tasks", "partners", "rewards", "models", "algorithms")
 
 
 def list_names(
     kind: Annotated[str | None, typer.Argument(help=f"One of {', '.join(KINDS)}.", show_default="all")] = None,
     debug: Debug = False,
 ) -> None:
-    """List environments, tasks, rewards, models and algorithms."""
+    """List environments, tasks, partners in conversations, rewards, models and algorithms."""
     with errors_as_messages(debug):
         if kind is not None and kind not in KINDS:
             raise UnknownNameError.for_name("kind of name", kind, KINDS)
@@ -35,6 +35,7 @@ def described(kind: str) -> dict[str, str]:
     return {
         "environments": _environments,
         "tasks": _tasks,
+        "partners": _partners,
         "rewards": _rewards,
         "models": _models,
         "algorithms": _algorithms,
@@ -66,6 +67,12 @@ def _tasks() -> dict[str, str]:
     from lm_envs import tasks
 
     return {name: tasks.get(name).description for name in tasks.names()}
+
+
+def _partners() -> dict[str, str]:
+    from lm_envs.dialogue.partners import registry
+
+    return {name: first_line(registry.get(name)) for name in registry.names()}
 
 
 def _rewards() -> dict[str, str]:

@@ -14,7 +14,7 @@ Task = Annotated[str | None, typer.Option("--task", "-t", help="Task, see 'lm-en
 Dataset = Annotated[
     str | None,
     typer.Option(
-        "--dataset", "-d", help="Your own prompts: a file, a folder or an id of the datasets hub.", show_default=False
+        "--dataset", "-d", help="Your own prompts or dialogues: a file, a folder or a datasets id.", show_default=False
     ),
 ]
 Reward = Annotated[

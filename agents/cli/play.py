@@ -22,7 +22,7 @@ def play(
     env_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ENV_ID_OR_RUN]",
+            metavar="ENV_ID_OR_RUN",
             help="Environment id, or a run folder: its environment.",
             show_default="TextGen-v0; Dialogue-v0 with --agent",
         ),
@@ -83,10 +83,12 @@ def _be_the_agent(env_id: str, given: dict[str, Any], prompt: list[str] | None, 
     import lm_envs  # noqa: F401 - registers the environments
     from agents.cli.prompting import own_prompts
     from agents.cli.targets import environment_of
+    from agents.evaluation.pretrained_policy import with_token_actions
     from agents.evaluation.prompts import choose_prompts
     from lm_envs.wrappers import TextInterface
 
     env_id, kwargs = environment_of(env_id, given)
+    kwargs = with_token_actions(kwargs)
     if prompt:
         kwargs, _ = own_prompts(env_id, kwargs, prompt)
         order = list(range(len(prompt)))

@@ -38,7 +38,7 @@ def test_help_names_the_commands(cli: Callable) -> None:
 def test_list(cli: Callable) -> None:
     result = cli("list")
     assert result.exit_code == 0
-    for name in ("TextGen-v0", "reviews", "sentiment", "tiny", "stable_baselines3.PPO"):
+    for name in ("TextGen-v0", "Dialogue-v0", "reviews", "agenda", "sentiment", "tiny", "stable_baselines3.PPO"):
         assert name in result.stdout
     assert "sentiment" not in cli("list", "tasks").stdout
     wrong = cli("list", "rewrds")

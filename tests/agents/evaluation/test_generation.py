@@ -8,9 +8,10 @@ import torch as th
 
 from agents import LMActorCriticPolicy
 from agents.evaluation.generation import Completion, complete, log_probs
-from agents.evaluation.prompts import choose_prompts, load_prompts
+from agents.evaluation.prompts import choose_prompts, load_prompts, n_starts
 from agents.policies.saved_policy import load_policy
 from lm_envs.data import PromptDataset
+from lm_envs.dialogue.partners import UNLIMITED
 from lm_envs.errors import CheckpointError, ConfigurationError
 
 PROMPTS = [f"the {word} {number}" for number in range(4) for word in ("cat", "dog", "a very long cup of tea", "x")]
@@ -104,6 +105,36 @@ def test_prompts_are_chosen_without_replacement(env_kwargs: dict[str, Any]) -> N
     assert sorted(choose_prompts(env_kwargs, "test", 99, seed=1)) == list(range(16))
     with pytest.raises(ConfigurationError, match="n_prompts must be at least 1"):
         choose_prompts(env_kwargs, "test", 0, seed=0)
+
+
+def test_scenarios_of_conversations_are_chosen_without_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = choose_prompts({}, "test", 50, seed=0, env_id="Dialogue-v0")
+    assert len(set(chosen.tolist())) == 50
+    assert chosen.tolist() == choose_prompts({}, "test", 50, seed=0, env_id="Dialogue-v0").tolist()
+    assert len(choose_prompts({}, "test", 10**9, seed=0, env_id="Dialogue-v0")) == n_starts({}, "test", "Dialogue-v0")
+    monkeypatch.setattr("agents.evaluation.prompts.n_starts", lambda *_: UNLIMITED)
+    many = choose_prompts({}, "test", 1_000, seed=0, env_id="Dialogue-v0")
+    assert len(set(many.tolist())) == 1_000 and 0 <= many.min() and UNLIMITED * 0.9 < many.max() < UNLIMITED
+
+
+@pytest.mark.parametrize("overflow", [{}, {"on_overflow": "drop", "max_tokens": 80, "max_turn_tokens": 24}])
+def test_a_conversation_is_scored_as_it_was_written(overflow: dict[str, Any]) -> None:
+    import gymnasium as gym
+
+    kwargs = {"model": "tiny", "partner_kwargs": {"patience": (6, 6)}, **overflow}
+    env = gym.make("Dialogue-v0", **kwargs)
+    policy = LMActorCriticPolicy(env.observation_space, env.action_space, lambda _: 0.0, model="tiny", temperature=1.5)
+    found = complete(policy, "Dialogue-v0", kwargs, indices=range(4), split="test")
+    assert any(len(item.decisions.sequences) > 1 for item in found) is bool(overflow)
+    for item, scores in zip(found, log_probs(policy, found), strict=True):
+        assert len(scores) == len(item.decisions) == item.n_new_tokens
+        assert item.messages is not None and item.prompt == item.messages[0]["content"]
+        for step in (0, len(scores) // 2, len(scores) - 1):
+            ids = item.decisions.sequences[item.decisions.rows[step]][: item.decisions.positions[step] + 1]
+            obs = {"input_ids": th.as_tensor(ids)[None], "attention_mask": th.ones(1, len(ids), dtype=th.int8)}
+            with th.no_grad():
+                expected = policy.evaluate_actions(obs, th.as_tensor(item.decisions.actions[step : step + 1]))[1]
+            assert scores[step] == pytest.approx(float(expected[0]), abs=1e-3)
 
 
 def test_success_is_written_where_a_task_defines_it() -> None:

@@ -69,6 +69,21 @@ def test_an_evaluation_is_that_of_policies_without_a_divergence(env_kwargs: dict
     assert result.to_dict(examples=5) == again.to_dict(examples=5)
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_conversations_go_on_until_they_end(batch_size: int) -> None:
+    async def ask(messages: Messages) -> str:
+        return "Sure. Which day?" if len(messages) < 4 else "Goodbye, and thank you."
+
+    result = evaluate_agent(ask, n_prompts=6, batch_size=batch_size)
+    for item in result.completions:
+        assert item.messages is not None and item.n_turns in (1, 2, 3)
+        agent_turns = [message["content"] for message in item.messages if message["role"] == "assistant"]
+        assert item.completion == "\n".join(agent_turns) and len(agent_turns) == item.n_turns
+        assert item.to_dict()["messages"] == item.messages
+    assert result.metrics.keys() >= {"reward", "success", "turns"} and "kl" not in result.metrics
+    assert result.completions == evaluate_agent(ask, n_prompts=6, batch_size=3).completions
+
+
 def angry(messages: Messages) -> str:
     raise ValueError("no idea")
 

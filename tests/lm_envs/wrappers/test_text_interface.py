@@ -109,6 +109,44 @@ def test_the_space_is_small_and_a_text_space() -> None:
     assert gym.spaces.flatten(AnyText(2), "é").tolist() == gym.spaces.flatten(AnyText(2), "\ufffd").tolist()
 
 
+@pytest.fixture
+def make_dialogue() -> Callable[..., gym.Env]:
+    return lambda **kwargs: gym.make("Dialogue-v0", **kwargs)
+
+
+def test_a_turn_earns_what_its_tokens_earn(make_dialogue: Make) -> None:
+    inner, env = make_dialogue(), TextInterface(make_dialogue())
+    _, expected = inner.reset(seed=0, options={"index": 3})
+    user_turn, info = env.reset(seed=0, options={"index": 3})
+    assert user_turn == expected["user_turn"] and info["messages"] == [{"role": "user", "content": user_turn}]
+    for number, text in enumerate(["Sure. What is it?", "Which day?", "<|endofturn|> x", "", "good " * 40], start=1):
+        user_turn, reward, terminated, truncated, info = env.step(text)
+        total, expected = 0.0, {}
+        ids = env.unwrapped.vocabulary.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        for token in [*ids, env.unwrapped.turn_end_id]:
+            *_, paid, done, _, expected = inner.step(token)
+            total += paid
+            if expected:
+                break
+        messages = info.pop("messages")
+        expected.pop("messages", None)
+        assert info == expected and info["turn"] == number and reward == pytest.approx(total)
+        assert messages == env.unwrapped.messages and user_turn == info["user_turn"] in env.observation_space
+        assert (terminated, truncated) == (done, False)
+        if terminated:
+            break
+    assert terminated and sum(message["role"] == "assistant" for message in messages) == number == info["n_turns"]
+
+
+def test_a_conversation_keeps_the_messages_that_the_observation_has_dropped(make_dialogue: Make) -> None:
+    env = TextInterface(make_dialogue(on_overflow="drop", max_tokens=80, partner_kwargs={"patience": (8, 8)}))
+    _, info = env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        *_, terminated, _, info = env.step("There are many things that I could say about this matter, sir.")
+    assert info["n_turns"] == 8 and len(info["messages"]) == 17
+
+
 @pytest.mark.parametrize("action", [3, None, b"a", ["a"], "\ud800"])
 def test_what_is_no_text_is_refused(make_text: Make, action: Any) -> None:
     env = make_text()
@@ -126,17 +164,19 @@ def test_only_environments_of_tokens_are_wrapped(make_env: Make, make_envs: Make
         TextInterface(HiddenStateObservation(make_env()))
     with pytest.raises(ConfigurationError, match="expected a token environment"):
         TextInterface(gym.make("CartPole-v1"))
+    with pytest.raises(ConfigurationError, match="one of Dialogue-v0 with actions='acts'"):
+        TextInterface(gym.make("Dialogue-v0", actions="acts"))
     with pytest.raises(ConfigurationError, match="wraps a single environment"):
         TextInterface(make_envs())
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version.*:UserWarning")
-def test_checker_and_copies(make_text: Make) -> None:
-    env = make_text()
+@pytest.mark.parametrize("env_id", ["TextGen-v0", "Dialogue-v0"])
+def test_checker_and_copies(env_id: str) -> None:
+    env = TextInterface(gym.make(env_id))
     check_env(env, skip_render_check=True)
-    copies = [env, pickle.loads(pickle.dumps(env)), copy.deepcopy(env), gym.make(env.spec)]
     played = []
-    for each in copies:
+    for each in [env, pickle.loads(pickle.dumps(env)), copy.deepcopy(env), gym.make(env.spec)]:
         start = each.reset(seed=3)
         played.append((start, each.step("is bad")))
     assert all(a == b for a, b in itertools.pairwise(played))
