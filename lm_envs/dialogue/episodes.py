@@ -20,11 +20,10 @@ from lm_envs.episodes import Episodes, StepOutcome
 from lm_envs.legal_actions import LegalActions
 from lm_envs.payments import Completions
 from lm_envs.rendering import EpisodeView
+from lm_envs.rewards.combination import DIALOGUE_COLUMNS
 from lm_envs.stopping import EOS, StopRule
 from lm_envs.token_state import IntArray, Observation, TokenState
 from lm_envs.vocabulary import load_vocabulary
-
-PROVIDED_COLUMNS: tuple[str, ...] = ("messages", "turn", "done", "success", "partner_terms", "turn_info")
 
 
 class _Turn(NamedTuple):
@@ -65,7 +64,7 @@ class DialogueEpisodes(Episodes):
         super().__init__(vocabulary, state, legal_actions, config.split)
         self._check_length(f"max_tokens = {config.max_tokens}", config.max_tokens)
         rewards = config.load_reward(self.partners)
-        rewards.check_columns((*self.partners.columns, *PROVIDED_COLUMNS))
+        rewards.check_columns((*self.partners.columns, *DIALOGUE_COLUMNS))
         self.rewards = TurnRewards(rewards, num_rows)
         self.frames = ChatFrames(vocabulary)
         self.room = Room(config, self.frames)
