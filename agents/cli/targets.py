@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.recipes.env_wrappers import Entries, WrapperStack, wrapper_stack
-from agents.recipes.train_config import check_names
+from agents.recipes.train_config import check_names, environment_arguments
 from lm_envs.errors import CheckpointError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -136,21 +134,11 @@ def _environment_kwargs(config: TrainConfig | None, env_id: str, overrides: Mapp
     if "task" in overrides and "reward" not in overrides:  # a task brings its own
         kwargs.pop("reward", None)
     check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
-    known = _arguments_of(env_id)
+    known = environment_arguments(env_id)
     for key in kwargs:
         if key not in known:
             raise UnknownNameError.for_name(f"argument of {env_id}", key, known)
     return kwargs
-
-
-def _arguments_of(env_id: str) -> list[str]:
-    """The names of an environment's arguments."""
-    import gymnasium as gym
-
-    import lm_envs  # noqa: F401 - registers the environments
-
-    module, _, name = str(gym.spec(env_id).entry_point).partition(":")
-    return list(inspect.signature(getattr(importlib.import_module(module), name)).parameters)
 
 
 def _run_config(path: Path) -> TrainConfig | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,10 @@ def test_what_cannot_work_is_refused(env_kwargs: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current directory, with modules of agents; what is imported from it is forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "modules", {**sys.modules})
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (tmp_path / "some_agents.py").write_text(
         "class Bot:\n    def speak(self, messages):\n        return 'hello'\nbot = Bot()\n"
@@ -126,7 +126,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     (tmp_path / "broken_agents.py").write_text("1 / 0")
     (tmp_path / "needy_agents.py").write_text("import a_package_that_is_not_there")
-    return tmp_path
+    yield tmp_path
+    for name in ("some_agents", "broken_agents", "needy_agents"):
+        sys.modules.pop(name, None)
 
 
 def test_an_agent_is_imported_by_its_path(folder: Path) -> None:
