@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from agents.cli.targets import Target
     from agents.evaluation.text_agents import Speaker
 
-DEFAULT_MODEL = "tiny"
-
 
 @takes_options
 def evaluate(
@@ -51,6 +49,7 @@ def evaluate(
     Example: lm-envs evaluate --env Dialogue-v0 --agent my_agents:polite
     """
     with errors_as_messages(debug):
+        from agents.cli.targets import DEFAULT_MODEL
         from agents.evaluation.text_agents import import_agent
 
         if target is None and agent is None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from agents.recipes.train_config import TrainConfig
 
 
+DEFAULT_MODEL = "tiny"
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a policy comes from and what it was trained in; nothing heavy is loaded yet.
@@ -47,8 +50,7 @@ class Source:
             from agents.policies.saved_policy import load_policy
 
             policy = load_policy(self.saved, device)
-            of_policy = getattr(policy, "model_name", None)
-            kwargs = {**({} if of_policy is None else {"model": of_policy}), **self.env_kwargs}
+            kwargs = {"model": getattr(policy, "model_name", DEFAULT_MODEL), **self.env_kwargs}
             return Target(policy, self.env_id, kwargs, wrapper_stack(self.env_wrapper, device))
         from agents.evaluation.pretrained_policy import pretrained_policy
 
@@ -119,7 +121,7 @@ def environment_of(name: str, overrides: Mapping[str, Any]) -> tuple[str, dict[s
     """
     config = _run_config(Path(name))
     env_id = name if config is None else config.env_id
-    return env_id, {"model": "tiny", **_environment_kwargs(config, env_id, overrides)}
+    return env_id, {"model": DEFAULT_MODEL, **_environment_kwargs(config, env_id, overrides)}
 
 
 def _environment_kwargs(config: TrainConfig | None, env_id: str, overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,21 @@ def test_an_agent_beside_a_run(cli: Callable, small_run: Path) -> None:
     assert "KL" in cli("evaluate", small_run, "--agent", "my_agents:polite", "--prompts", 4).stdout
 
 
+def test_an_agent_beside_a_policy_that_chooses_acts(cli: Callable, tmp_path: Path) -> None:
+    from stable_baselines3 import DQN
+
+    from agents import make_lm_vec_env
+
+    venv = make_lm_vec_env("Dialogue-v0", n_envs=2, seed=0, env_kwargs={"actions": "acts"})
+    DQN("MultiInputPolicy", venv, buffer_size=10, device="cpu").save(tmp_path / "acts.zip")
+    acts = ["acts.zip", "--env", "Dialogue-v0", "-E", "actions=acts"]
+    result = cli("evaluate", *acts, "--agent", "my_agents:asks", "--prompts", 4, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found) == ["untrained", "trained", "agent"] and "kl" not in found["trained"]["metrics"]
+    assert "agent   " in cli("sample", *acts, "--prompts", 1).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
