@@ -28,7 +28,7 @@ class _Frame(NamedTuple):
 
     after_agent: str  # from the end of the agent's turn to the beginning of the user's
     after_user: str  # from the end of the user's turn to the beginning of the agent's
-    turn_end_id: int | None
+    turn_end: tuple[int, ...]  # the tokens that end the agent's turn: perhaps space, then the one that does it
 
 
 class ChatFrames:
@@ -51,13 +51,13 @@ class ChatFrames:
         self.vocabulary = vocabulary
         frame = _frame(vocabulary)
         self._between = frame.after_agent, frame.after_user
-        self._closes_itself = frame.turn_end_id is not None
-        if frame.turn_end_id is None and not vocabulary.eos_ids:
+        self._turn_end = frame.turn_end
+        if not frame.turn_end and not vocabulary.eos_ids:
             raise ModelError(
                 f"the chat template of model {vocabulary.model!r} ends turns with plain text, and the model has no "
                 "end-of-text token, so that no turn could end: choose another model"
             )
-        self.turn_end_id = vocabulary.eos_ids[0] if frame.turn_end_id is None else frame.turn_end_id
+        self.turn_end_id = frame.turn_end[-1] if frame.turn_end else vocabulary.eos_ids[0]
 
     def opening(self, messages: Sequence[Message]) -> list[int]:
         """The tokens of a conversation's beginning, up to where the agent writes.
@@ -66,8 +66,11 @@ class ChatFrames:
             messages: The last one is the user's.
 
         Raises:
-            ModelError: The template refuses them, for example because it knows no system messages.
+            ModelError: The template refuses them, for example because it knows no system messages; or it renders
+                earlier turns differently with a system message.
         """
+        if messages[0]["role"] == "system":
+            _check_system(self.vocabulary)
         return _rendered(self.vocabulary, messages, tokenize=True)
 
     def answers(self, texts: Sequence[str], ended: Sequence[bool]) -> list[list[int]]:
@@ -79,18 +82,24 @@ class ChatFrames:
         """
         before, after = self._between
         found = _token_ids(self.vocabulary.tokenizer, [f"{before}{text}{after}" for text in texts])
-        skip = [done and self._closes_itself for done in ended]
-        return [ids[1:] if skipped else ids for ids, skipped in zip(found, skip, strict=True)]
+        return [ids[len(self._turn_end) :] if done else ids for ids, done in zip(found, ended, strict=True)]
 
-    def answer_length(self) -> int:
-        """How many tokens the frame of a user's turn takes."""
-        return len(self.answers([""], [False])[0])
+    def answer_length(self, ended: bool) -> int:
+        """How many tokens the frame of a user's turn takes, where the agent has ``ended`` its turn and where not."""
+        return len(self.answers([""], [ended])[0])
 
     def plain(self, text: str) -> str:
-        """``text`` without anything that the tokenizer takes for a special token: nobody may forge a turn's end."""
-        for token in _special_texts(self.vocabulary):
-            text = text.replace(token, "")
-        return text
+        """``text`` without anything that the tokenizer takes for a special token: nobody may forge a turn's end.
+
+        Space around it is left out, too: some templates do so, and then a conversation that grows turn by turn is the
+        same text as one that the template renders at once.
+        """
+        found = True
+        while found:  # what stands around a token may come together as another one
+            found = any(token in text for token in _special_texts(self.vocabulary))
+            for token in _special_texts(self.vocabulary):
+                text = text.replace(token, "")
+        return text.strip()
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of texts, without a frame."""
@@ -101,8 +110,16 @@ class ChatFrames:
         return [len(ids) for ids in self.token_ids(texts)]
 
     def cut(self, text: str, max_tokens: int) -> str:
-        """``text`` without what comes after its first ``max_tokens`` tokens."""
-        return self.vocabulary.decode([self.token_ids([text])[0][:max_tokens]])[0]
+        """The beginning of ``text`` that has at most ``max_tokens`` tokens, without space at its end.
+
+        Where a token is a part of a character only, the character is left out; its tokens would not come back.
+        """
+        ids = self.token_ids([text])[0]
+        for length in range(min(max_tokens, len(ids)), 0, -1):
+            shorter = self.vocabulary.decode([ids[:length]])[0].rstrip("\N{REPLACEMENT CHARACTER}").rstrip()
+            if self.lengths([shorter])[0] <= max_tokens:
+                return shorter
+        return ""
 
 
 def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
@@ -111,7 +128,8 @@ def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list
 
 @lru_cache(maxsize=16)
 def _special_texts(vocabulary: Vocabulary) -> tuple[str, ...]:
-    return tuple(sorted(vocabulary.tokenizer.get_added_vocab(), key=len, reverse=True))
+    """The texts that become one token of their own, whatever stands around them; runs of spaces mean no harm."""
+    return tuple(text for text in vocabulary.tokenizer.get_added_vocab() if text.strip())
 
 
 @lru_cache(maxsize=16)
@@ -124,20 +142,45 @@ def _frame(vocabulary: Vocabulary) -> _Frame:
             "model made for chat (such as 'tiny' or 'smollm2-135m'), or set tokenizer.chat_template and save model and "
             "tokenizer into a folder"
         )
-    short = _rendered(vocabulary, _talk(_USER, _AGENT, _NEXT))
-    first, _, rest = short.partition(_AGENT)
-    after_agent, found, after_user = rest.partition(_NEXT)
-    long = _rendered(vocabulary, _talk(_USER, _AGENT, _NEXT, *_FURTHER))
-    expected = f"{first}{_AGENT}{after_agent}{_NEXT}{after_user}{_FURTHER[0]}{after_agent}{_FURTHER[1]}{after_user}"
-    if not found or long != expected or first != _rendered(vocabulary, _talk(_USER)):
-        raise ModelError(
-            f"the chat template of model {vocabulary.model!r} renders a turn differently once later turns follow, so a "
-            "conversation cannot grow by its new tokens. Set tokenizer.chat_template to one that keeps earlier turns "
-            "as they are, and save model and tokenizer into a folder"
-        )
+    after_agent, after_user = _between_turns(vocabulary, [])
     ids = _token_ids(tokenizer, [after_agent])[0]
     special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
-    return _Frame(after_agent, after_user, ids[0] if ids and ids[0] in special else None)
+    end = next((place for place, token in enumerate(ids) if token in special), None)
+    if end is not None and vocabulary.decode([ids[:end]])[0].strip():
+        end = None  # plain text ends the turn, the special token comes later
+    return _Frame(after_agent, after_user, () if end is None else tuple(ids[: end + 1]))
+
+
+@lru_cache(maxsize=16)
+def _check_system(vocabulary: Vocabulary) -> None:
+    """Check that a system message changes the opening only."""
+    if _between_turns(vocabulary, [{"role": "system", "content": "systemmessage"}]) != tuple(_frame(vocabulary)[:2]):
+        raise _changes_turns(vocabulary)
+
+
+def _between_turns(vocabulary: Vocabulary, system: list[Message]) -> tuple[str, str]:
+    """The text between the agent's turn and the user's, and between the user's and the agent's.
+
+    The template may put space before an answer that is not there where the answer is asked for: the agent writes it.
+    """
+    opening = _rendered(vocabulary, [*system, *_talk(_USER)])
+    short = _rendered(vocabulary, [*system, *_talk(_USER, _AGENT, _NEXT)])
+    long = _rendered(vocabulary, [*system, *_talk(_USER, _AGENT, _NEXT, *_FURTHER)])
+    first, _, rest = short.partition(_AGENT)
+    after_agent, found, after_user = rest.partition(_NEXT)
+    space = first.removeprefix(opening)
+    further = f"{_NEXT}{after_user}{space}{_FURTHER[0]}{after_agent}{_FURTHER[1]}{after_user}"
+    if not found or space.strip() or long != f"{first}{_AGENT}{after_agent}{further}":
+        raise _changes_turns(vocabulary)
+    return after_agent, after_user
+
+
+def _changes_turns(vocabulary: Vocabulary) -> ModelError:
+    return ModelError(
+        f"the chat template of model {vocabulary.model!r} renders a turn differently once later turns follow, so a "
+        "conversation cannot grow by its new tokens. Set tokenizer.chat_template to one that keeps earlier turns as "
+        "they are, and save model and tokenizer into a folder"
+    )
 
 
 def _talk(*texts: str) -> list[Message]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Room:
     def __init__(self, config: DialogueConfig, frames: ChatFrames) -> None:
         self.config = config
         self.frames = frames
-        self._answer_length = frames.answer_length()
+        self._answer_lengths = frames.answer_length(False), frames.answer_length(True)
         self._room = config.max_tokens - config.max_turn_tokens  # for all that stands before a turn of the agent
         system: list[Message] = [] if config.system is None else [{"role": "system", "content": config.system}]
         frame = len(frames.opening([*system, {"role": "user", "content": ""}]))
@@ -56,25 +56,51 @@ class Room:
         kept: list[Message] = [{"role": m["role"], "content": self.frames.plain(m["content"])} for m in messages]
         ids = self.frames.opening(kept)
         first = int(kept[0]["role"] == "system")
-        while len(ids) > self._room and len(kept) > first + 2:
-            del kept[first : first + 2]
+        while len(ids) > self._room and len(kept) > first + 1:
+            del kept[first]
+            while kept[first]["role"] != "user":
+                del kept[first]
             ids = self.frames.opening(kept)
         if len(ids) > self._room:
-            (length,) = self.frames.lengths([kept[-1]["content"]])
-            left = length - (len(ids) - self._room)
-            if left < 1:
+            text = kept[-1]["content"]
+            before = kept[:-1]
+            shorter, ids = self._fitting(
+                text,
+                self.frames.lengths([text])[0] - (len(ids) - self._room),
+                lambda cut: self.frames.opening([*before, {"role": "user", "content": cut}]),
+                self._room,
+            )
+            if not shorter:
                 raise DataError(
-                    f"a conversation's system message leaves no room for the user's turn: {len(ids) - length} tokens, "
-                    f"and max_tokens - max_turn_tokens = {self._room}. Raise max_tokens. It begins {kept[0]!r:.80}"
+                    f"a conversation's system message leaves no room for the user's turn in max_tokens - "
+                    f"max_turn_tokens = {self._room} tokens. Raise max_tokens. It begins {kept[0]!r:.80}"
                 )
-            kept[-1]["content"] = self.frames.cut(kept[-1]["content"], left)
-            ids = self.frames.opening(kept)[: self._room]
+            kept[-1]["content"] = shorter
         return kept, ids
+
+    def _fitting(
+        self, text: str, n_tokens: int, framed: Callable[[str], list[int]], most: int
+    ) -> tuple[str, list[int]]:
+        """The beginning of ``text`` that has ``most`` tokens in its frame, and these; an empty text may have more.
+
+        Args:
+            text: A turn of the user.
+            n_tokens: How many of its own tokens should fit; fewer are tried where the frame joins with them badly.
+            framed: The tokens of a turn in its frame.
+            most: How many there may be.
+        """
+        for n_left in range(n_tokens, 0, -1):
+            shorter = self.frames.cut(text, n_left)
+            ids = framed(shorter)
+            if len(ids) <= most:
+                return shorter, ids
+        return "", framed("")
 
     def turns(self, texts: Sequence[str]) -> list[list[int]]:
         """Whole turns of the agent as tokens, each at most ``max_turn_tokens`` long, with the token that ends it."""
         most = self.config.max_turn_tokens - 1
-        return [[*ids[:most], self.frames.turn_end_id] for ids in self.frames.token_ids(texts)]
+        plain = [self.frames.plain(text) for text in texts]
+        return [[*ids[:most], self.frames.turn_end_id] for ids in self.frames.token_ids(plain)]
 
     def answers(self, texts: Sequence[str], ended: Sequence[bool]) -> tuple[list[str], list[list[int]]]:
         """The user's turns, cut to ``max_user_tokens``, and the tokens to append for them.
@@ -85,11 +111,15 @@ class Room:
         """
         plain = [self.frames.plain(text) for text in texts]
         found = self.frames.answers(plain, ended)
-        most = self._answer_length + self.config.max_user_tokens
         for k, ids in enumerate(found):
-            if len(ids) + ended[k] > most:
-                plain[k] = self.frames.cut(plain[k], self.config.max_user_tokens)
-                found[k] = self.frames.answers([plain[k]], [ended[k]])[0][:most]
+            most = self._answer_lengths[ended[k]] + self.config.max_user_tokens
+            if len(ids) > most:
+                plain[k], found[k] = self._fitting(
+                    plain[k],
+                    self.config.max_user_tokens,
+                    lambda cut, done=ended[k]: self.frames.answers([cut], [done])[0],  # type: ignore[misc]
+                    most,
+                )
         return plain, found
 
     def append(self, state: TokenState, row: int, talk: Conversation, ids: list[int]) -> bool:
@@ -120,10 +150,11 @@ class Room:
         for n_dropped, (start, user_turn) in enumerate(zip(talk.turn_starts, talk.answered, strict=True)):
             opening = self.frames.opening([*talk.system, {"role": "user", "content": user_turn}])
             kept = [*opening, *tokens[start:].tolist(), *ids]
-            if n_dropped and len(kept) <= self._room:
+            if len(kept) <= self._room:
                 talk.forget(n_dropped, start - len(opening))
                 break
         else:  # not even the last turn fits: the new one of the user alone
-            kept = self.frames.opening([*talk.system, talk.messages[-1]])[: self._room]
+            messages, kept = self.opening([*talk.system, talk.messages[-1]])
+            talk.messages[-1] = messages[-1]
             talk.forget(len(talk.turn_starts), 0)
         state.start(np.array([row]), np.array([kept]), np.array([len(kept)]))
