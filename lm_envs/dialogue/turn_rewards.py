@@ -6,7 +6,7 @@ import numpy as np
 
 from lm_envs.errors import ConfigurationError
 from lm_envs.payments import Completions, FloatArray, Payment
-from lm_envs.rewards import RewardSum
+from lm_envs.rewards import RewardBatch, RewardSum
 from lm_envs.token_state import IntArray
 
 
@@ -60,21 +60,19 @@ class TurnRewards:
         """
         rewards = np.zeros(self.num_rows)
         if self._per_turn is not None:
-            rewards[rows] += self._add(self._per_turn, rows, turns)[0]
+            rewards[rows] += self._add(rows, self._per_turn.turn(turns.prompts, turns.texts, **turns.columns))
         token_rewards = None
         if self._final is not None and ended.size:
-            total, token_rewards = self._add(self._final, ended, conversations)
-            rewards[ended] += total
+            final = self._final.episode(conversations.prompts, conversations.texts, **conversations.columns)
+            rewards[ended] += self._add(ended, final)
+            token_rewards = final.token_rewards
         return Payment(rewards, {name: sums[ended] for name, sums in self._sums.items()}, token_rewards)
 
-    def _add(
-        self, rewards: RewardSum, rows: IntArray, scored: Completions
-    ) -> tuple[FloatArray, list[FloatArray] | None]:
-        """The rewards ``(k,)`` and per-token rewards of some rows; their terms are added to what was paid."""
-        batch = rewards.episode(scored.prompts, scored.texts, **scored.columns)
+    def _add(self, rows: IntArray, batch: RewardBatch) -> FloatArray:
+        """Add the terms of some rows to what they were paid; returns their rewards ``(k,)``."""
         for name, values in batch.terms.items():
             self._sums[name][rows] += values
-        return batch.total, batch.token_rewards
+        return batch.total
 
 
 def _sum_of(rewards: RewardSum, per_turn: bool) -> RewardSum | None:

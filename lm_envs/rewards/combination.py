@@ -109,6 +109,7 @@ class RewardSum:
             raise ConfigurationError("a reward needs at least one term, got none. Name one, e.g. reward='sentiment'.")
         self._episode_terms = tuple(term for term in self.terms if not term.per_step)
         self._step_terms = tuple(term for term in self.terms if term.per_step)
+        self._turn_terms = tuple(term for term in self.terms if term.per_turn)
         self.per_step: tuple[RewardFunction, ...] = tuple(term.function for term in self._step_terms)
         self.partial: tuple[RewardFunction, ...] = tuple(t.function for t in self.terms if t.partial)
 
@@ -136,6 +137,14 @@ class RewardSum:
                 one term has to apply.
         """
         return _evaluate(self._episode_terms, prompts, completions, columns)
+
+    def turn(self, prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> RewardBatch:
+        """Evaluate the rewards that a conversation pays after each turn, for the turns that ended.
+
+        As :meth:`episode`, but there may be turns that no term applies to.
+        """
+        arguments = _arguments(prompts, completions, columns)
+        return _sum(self._turn_terms, _scores(self._turn_terms, arguments), arguments)
 
     def step(self, prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> RewardBatch:
         """Evaluate the rewards that are paid at every step, given the completions so far.
@@ -238,6 +247,15 @@ def _scores(terms: Sequence[RewardTerm], arguments: Mapping[str, Any]) -> dict[s
 def _combine(
     terms: Sequence[RewardTerm], scores_by_name: Mapping[str, Scores], arguments: Mapping[str, Any]
 ) -> RewardBatch:
+    """The weighted sum of the terms, one of which has to apply to each episode."""
+    scores = [scores_by_name[term.name] for term in terms]
+    _check_that_one_applies(terms, scores, arguments["prompts"], arguments["completions"])
+    return _sum(terms, scores_by_name, arguments)
+
+
+def _sum(
+    terms: Sequence[RewardTerm], scores_by_name: Mapping[str, Scores], arguments: Mapping[str, Any]
+) -> RewardBatch:
     """The weighted sum of the terms."""
     total = np.zeros(len(arguments["prompts"]))
     scores = [scores_by_name[term.name] for term in terms]
@@ -245,7 +263,6 @@ def _combine(
     for term, score in zip(terms, scores, strict=True):
         weighted[term.name] = term.weight * score.values
         total += weighted[term.name]
-    _check_that_one_applies(terms, scores, arguments["prompts"], arguments["completions"])
     if all(score.tokens is None for score in scores):
         return RewardBatch(total, weighted)
     return RewardBatch(total, weighted, _sum_tokens(terms, scores, arguments))
