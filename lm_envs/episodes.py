@@ -198,7 +198,7 @@ class Episodes(ABC):
         self._running = False
         infos = self._start(rows, indices, generators)
         self.start_index[rows] = indices
-        self._running = True
+        self._running = bool(self.state.lengths.all())  # a reset of some rows may leave others that never began
         return infos
 
     def stop(self) -> None:

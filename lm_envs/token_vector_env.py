@@ -116,14 +116,16 @@ class TokenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         outcome = episodes.step(episodes.checked_actions(actions, shape=(self.num_envs,)))
         terminations = np.zeros(self.num_envs, dtype=np.bool_)
         terminations[outcome.ended] = True
-        infos = self._add_infos({}, list(outcome.running_infos), outcome.running_infos.values())
-        for row, info in zip(outcome.ended, outcome.infos, strict=True):
-            final = {"final_obs": episodes.row_observation(row), "final_info": info}
-            infos = self._add_info(infos, final, row)
+        told = dict(outcome.running_infos)
+        for row, info in zip(outcome.ended.tolist(), outcome.infos, strict=True):
+            told[row] = {"final_obs": episodes.row_observation(row), "final_info": info}
             if self.render_mode == "human":
                 write_episode(episodes.view(row, info))
         if outcome.ended.size:
-            infos = self._add_infos(infos, outcome.ended, self._begin(outcome.ended))
+            for row, info in zip(outcome.ended.tolist(), self._begin(outcome.ended), strict=True):
+                told[row] |= info
+        rows = sorted(told)  # the first row's values give arrays their dtype, as in SyncVectorEnv
+        infos = self._add_infos({}, rows, [told[row] for row in rows])
         return episodes.observation(), outcome.rewards, terminations, np.zeros_like(terminations), infos
 
     def action_masks(self) -> BoolArray:
