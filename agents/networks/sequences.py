@@ -159,7 +159,7 @@ class SequenceStore:
         current = self._current
         known = self._columns < self.lengths[current][:, None]
         changed = ((self.tokens[current] != input_ids) & known).any(axis=1)
-        new = changed | (starts > 0) | (current < 0)
+        new = changed | (lengths < self.lengths[current]) | (starts > 0) | (current < 0)
         n_new = int(new.sum())
         if n_new:
             self._reserve(self.n_rows + n_new)
