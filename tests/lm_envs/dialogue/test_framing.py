@@ -190,3 +190,12 @@ def test_turns_that_could_never_end(chat_model: Callable[[str], str]) -> None:
 
     with pytest.raises(ModelError, match="ends turns with plain text, .* no end-of-text token"):
         ChatFrames(replace(load_vocabulary(chat_model("plain")), eos_ids=()))
+
+
+def test_space_around_a_turn_is_no_part_of_it(chat_folder: str) -> None:
+    vocabulary = load_vocabulary(chat_folder)
+    frames = ChatFrames(vocabulary)
+    assert frames.plain("\n Yes,  please. \n") == "Yes,  please."
+    ids = frames.opening(messages_of(["Hello."])) + written(frames, vocabulary, "Well?", False)
+    ids += frames.answers([frames.plain(" Yes. ")], [False])[0]
+    assert full_text(vocabulary, ids) == rendered(vocabulary, messages_of(["Hello.", "Well?", "Yes."]))

@@ -165,7 +165,7 @@ def test_a_greeting_of_the_agent_is_a_turn_too() -> None:
 
 
 def test_the_context_goes_before_the_agents_first_turn() -> None:
-    context = [user("one " * 9), agent("Yes."), user("two three four")]
+    context = [user("one" + " one" * 8), agent("Yes."), user("two three four")]
     talk = Talk(context, on_overflow="drop", **SMALL)
     assert talk.talk.messages == context
     talk.turn([9, 10, 2], "three four five six")
