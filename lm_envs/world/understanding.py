@@ -5,6 +5,7 @@ The grammar is compiled to regular expressions, one for each role and domain, wi
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
@@ -19,6 +20,9 @@ GENERAL = ""
 """The domain of what is said at every desk: thanks, goodbyes, and "Sure."."""
 GO_ON = "assistant.continue"
 """The act of a turn that says nothing but "Sure.", "I see." or "I am sorry to hear that."."""
+
+PROMISES = {"return": {"delay": "delay"}, "fault": {"visit": "visit.when"}}
+"""What else the assistant's statement can say at a desk, and the symbol of the grammar that writes it."""
 
 _FORMULAS = ("sure", "thanks", "sorry")
 _LONGEST = 3  # sentences of the longest turn of the grammar
@@ -130,7 +134,8 @@ class _Reader:
     """All turns that a role can say in one domain, as one regular expression."""
 
     def __init__(self, role: str, domain: str) -> None:
-        self._values = _values((*GOAL_SLOTS.get(domain, ()), *ANSWER_SLOTS.get(domain, ())))
+        slots = {slot: slot for slot in (*GOAL_SLOTS.get(domain, ()), *ANSWER_SLOTS.get(domain, ()))}
+        self._values = _values(slots | (PROMISES.get(domain, {}) if role == "assistant" else {}))
         self._acts: dict[int, tuple[str, list[tuple[str, int]]]] = {}  # by the number of the alternative's group
         self._n_groups = 0
         acts = {act: [symbol] for act, symbol in acts_of(role, domain).items()}
@@ -171,12 +176,27 @@ class _Reader:
         return f"({'|'.join(written)})"
 
 
-def _values(slots: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """The goal's value for each way in which a slot is said, in lower case: "your money back" is "my money back"."""
+def _values(slots: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The goal's value for each way in which a slot is said, in lower case: "your money back" is "my money back".
+
+    Args:
+        slots: The slots, and the symbol that writes each.
+    """
     said: dict[str, dict[str, str]] = {}
-    for slot in slots:
-        for option in dialogue_grammar().alternatives("{" + slot + "}"):
-            value = " ".join(option.symbols)
+    for slot, symbol in slots.items():
+        for words in _derivations("{" + symbol + "}"):
+            value = " ".join(words)
             forms = [value, *derived_values({slot: value}).values()]
             said.setdefault(slot, {}).update((form.lower(), value) for form in forms)
     return said
+
+
+def _derivations(item: str) -> list[tuple[str, ...]]:
+    """All lists of words that an item of the grammar may become."""
+    if not is_symbol(item):
+        return [(item,)]
+    found: list[tuple[str, ...]] = []
+    for option in dialogue_grammar().alternatives(item):
+        parts = itertools.product(*(_derivations(part) for part in option.symbols))
+        found += [tuple(itertools.chain.from_iterable(words)) for words in parts]
+    return found

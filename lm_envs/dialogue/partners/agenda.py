@@ -19,33 +19,34 @@ from lm_envs.world.dialogues import DOMAINS, GOAL_SLOTS, Dialogue
 class AgendaPartners(Partners):
     """Users that book a table, return an item, report a fault, or ask for opening hours.
 
-    A user has a hidden goal: a value for each slot of its domain, which the agent must learn, and a request: to be
-    told that the matter is settled (``done.DOMAIN`` in the world's grammar) with values that are right. Its agenda is
-    a stack of what it wants to say, at first all its values. What the agent says pushes answers onto the stack; each
-    turn says what is on top. In detail:
+    A user has a hidden goal: constraints, a value for each slot of its domain, which the agent must learn; and
+    requests, what it wants to hear when the matter is settled (``done.DOMAIN`` in the world's grammar): with a return,
+    how long the refund takes; with a fault, that somebody comes today or tomorrow. Its agenda is a stack of what it
+    wants to say, at first all its values. What the agent says pushes answers onto the stack; each turn says what is on
+    top. In detail:
 
     * Asked for a slot, it tells it.
-    * The matter is settled with a wrong value: it tells the first wrong slot again. With nothing wrong, but before
-      all slots are known: it tells the first slot that is not.
+    * The matter is settled with a wrong value: it tells the first wrong slot again. If the agent takes that in, with
+      "I see." or a friendly word of goodbye, it goes on with the next wrong slot, and is content when none is left.
+    * The matter is settled with nothing wrong, but before all slots are known: it tells the first slot that is not.
+    * The matter is settled with nothing wrong, but a request is not met: it says its last value once more.
     * A turn that only says "Sure." or "I see.": it tells the next item of its agenda.
     * A question about another domain, or something that is not understood: it says again what it said last, in other
       words maybe.
-    * The matter is settled with values that are right, and each slot has been told by the user or stated by the
-      agent: it thanks, and the conversation has succeeded. Values that the statement does not mention are not judged,
-      nor the opening hours, which only the agent knows.
-    * Some users change their mind, once, at that moment: one slot that they told later than in the opening has
-      another value in the goal than the one they told. They tell the new one, and want the matter settled again.
-    * The agent says goodbye: so does the user.
+    * The matter is settled, each slot has been told by the user or stated by the agent, nothing that was stated and
+      not corrected is wrong, and the requests are met: it thanks, and the conversation has succeeded. Values that the
+      statement does not mention are not judged, nor the opening hours, which only the agent knows.
+    * The agent says goodbye in any other case: so does the user.
 
     Every turn that brings it no further costs patience: a turn that asks for what has been told, that settles the
-    matter too early or wrongly, that is not understood or not about the matter, or merely says "Sure.". The user
-    bears ``patience`` of them and leaves at the last one.
+    matter too early, wrongly or without meeting a request, that is not understood or not about the matter, or merely
+    says "Sure.". The user bears ``patience`` of them and leaves at the last one.
 
     The terms of a turn are ``success`` (1 in the turn that succeeds), ``slots`` (see below), ``turn_cost`` (-1),
     ``politeness`` (whether it has a polite formula) and ``relevance`` (whether it costs no patience). ``slots`` is
-    what the turn adds to the share of the goal that the agent has earned: half a slot for asking for it while it is
-    open, the other half for first stating its value right; success earns all that is left. So a success sums to 1,
-    and nothing can be earned twice.
+    what the turn adds to the share of slots and requests that the agent has earned: half a slot for asking for it while
+    it is open, the other half for first stating its value right, and a request for first meeting it; success earns all
+    that is left. So a success sums to 1, and nothing can be earned twice.
 
     Args:
         num_rows: Number of conversations side by side.
@@ -53,11 +54,10 @@ class AgendaPartners(Partners):
         device: Not used; the rules run on the CPU.
         domains: Which of ``"book"``, ``"return"``, ``"fault"`` and ``"hours"``; None: all.
         patience: Lowest and highest patience, both included; drawn uniformly for each conversation.
-        changes_mind: Probability that a user changes its mind.
 
     Raises:
         UnknownNameError: Unknown split or domain.
-        ConfigurationError: Wrong range of patience, wrong probability, or no domain.
+        ConfigurationError: Wrong range of patience, or no domain.
 
     References:
         Jost Schatzmann, Blaise Thomson, Karl Weilhammer, Hui Ye, Steve Young, "Agenda-Based User Simulation for
@@ -74,11 +74,9 @@ class AgendaPartners(Partners):
         device: str = "cpu",
         domains: Sequence[str] | None = None,
         patience: tuple[int, int] = (2, 4),
-        changes_mind: float = 0.5,
     ) -> None:
         chosen = _checked_domains(domains)
         self._patience = _checked_patience(patience)
-        self._changes_mind = _checked_probability(changes_mind)
         self._split = split
         self._users: list[AgendaUser | None] = [None] * num_rows
         self.n_scenarios = len(_scenarios(split, chosen))
@@ -91,8 +89,7 @@ class AgendaPartners(Partners):
     def _open(self, row: int, number: int, rng: np.random.Generator) -> Opening:
         scenario = _scenarios(self._split, self.acts.domains)[number]
         lowest, highest = self._patience
-        patience = int(rng.integers(lowest, highest + 1))
-        self._users[row] = AgendaUser(scenario, patience, self._changes_mind, rng)
+        self._users[row] = AgendaUser(scenario, int(rng.integers(lowest, highest + 1)), rng)
         text = scenario.turns[0].text
         self.acts.begin(row, text)
         return Opening(
@@ -141,9 +138,3 @@ def _checked_patience(patience: tuple[int, int]) -> tuple[int, int]:
             "Both are whole numbers of at least 1."
         )
     return int(lowest), int(highest)
-
-
-def _checked_probability(changes_mind: float) -> float:
-    if not isinstance(changes_mind, (int, float)) or not 0 <= changes_mind <= 1:
-        raise ConfigurationError(f"changes_mind must be a probability, from 0 to 1; got {changes_mind!r}.")
-    return float(changes_mind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 from lm_envs.dialogue.partners.protocol import Acts
 from lm_envs.world.dialogues import GOAL_SLOTS, say
-from lm_envs.world.understanding import GO_ON, Understood, understand
+from lm_envs.world.understanding import GO_ON, PROMISES, Understood, understand
+
+SOONEST = {"delay": "two days", "visit": "today"}
+"""What ``"suggest"`` promises."""
 
 
 @dataclass
@@ -40,11 +43,13 @@ class Belief:
 
 
 class DeskActs(Acts):
-    """The acts of the help desk: ask for a slot, confirm, continue, close.
+    """The acts of the help desk: ask for a slot, confirm, suggest, continue, close.
 
     ``"ask.SLOT"`` asks for a slot, with the words of the domain that the conversation is about where it has the slot.
     ``"confirm"`` settles the matter with the values that the user has told; those that it has not told, and the
-    opening hours, are invented. ``"continue"`` says something like "Sure.", and ``"close"`` says goodbye.
+    opening hours, are invented, and so is when somebody comes, if the template says so. ``"suggest"`` does the same
+    with the soonest date for the refund or the visit; where there is none to suggest, it says "Sure.". ``"continue"``
+    says something like "Sure.", and ``"close"`` says goodbye.
 
     The state is the domain (one-hot), a bit for each slot that has been told, and two bits that tell whether the
     user's last turn repeated something, and whether it was not understood. It comes from what the user has said.
@@ -61,7 +66,7 @@ class DeskActs(Acts):
     def __init__(self, num_rows: int, domains: Sequence[str]) -> None:
         self.domains = tuple(domains)
         self.slots = tuple(dict.fromkeys(slot for domain in domains for slot in GOAL_SLOTS[domain]))
-        self.names = (*(f"ask.{slot}" for slot in self.slots), "confirm", "continue", "close")
+        self.names = (*(f"ask.{slot}" for slot in self.slots), "confirm", "suggest", "continue", "close")
         self.state_size = len(self.domains) + len(self.slots) + 2
         self._beliefs = [Belief() for _ in range(num_rows)]
 
@@ -76,7 +81,19 @@ class DeskActs(Acts):
 
     def phrase(self, row: int, act: int, rng: np.random.Generator) -> str:
         """A turn of the agent that performs the act, in the world's words."""
-        return say(self._symbol(row, act), self._beliefs[row].values, rng)
+        promise = self._promise(row, act)
+        symbols = {symbol: SOONEST[name] for name, symbol in promise.items()}
+        while True:  # the templates of a statement differ in whether they promise anything
+            text = say(self._symbol(row, act), {**self._beliefs[row].values, **symbols}, rng)
+            if not promise or self.recognises(row, act, text):
+                return text
+
+    def _promise(self, row: int, act: int) -> Mapping[str, str]:
+        """What the act promises, and the symbols of the grammar that write it."""
+        return PROMISES.get(self._domain(row), {}) if self.names[act] == "suggest" else {}
+
+    def _domain(self, row: int) -> str:
+        return self._beliefs[row].domain or self.domains[0]
 
     def _symbol(self, row: int, act: int) -> str:
         """The symbol of the grammar that writes the act."""
@@ -85,13 +102,14 @@ class DeskActs(Acts):
 
     def _meaning(self, row: int, act: int) -> str:
         """The act in the words of :func:`~lm_envs.world.understanding.understand`."""
-        name = self.names[act]
-        domain = self._beliefs[row].domain or self.domains[0]
+        name, domain = self.names[act], self._domain(row)
         kind, _, slot = name.partition(".")
         if kind == "ask":
             desks = [domain, *self.domains]
             return f"ask.{next(desk for desk in desks if slot in GOAL_SLOTS[desk])}.{slot}"
-        return {"confirm": f"done.{domain}", "continue": GO_ON, "close": "assistant.bye"}[name]
+        statement = f"done.{domain}"
+        suggestion = statement if self._promise(row, act) else GO_ON
+        return {"confirm": statement, "suggest": suggestion, "continue": GO_ON, "close": "assistant.bye"}[name]
 
     def state(self, row: int) -> npt.NDArray[np.int8]:
         """The belief as bits, ``(state_size,)``."""
@@ -105,11 +123,14 @@ class DeskActs(Acts):
         return np.array(bits, dtype=np.int8)
 
     def recognises(self, row: int, act: int, text: str) -> bool:
-        """Whether ``text`` performs the act; a confirmation must have the values that the user has told."""
-        meaning, belief = self._meaning(row, act), self._beliefs[row]
+        """Whether ``text`` performs the act; a statement must have the values that the user has told."""
+        meaning = self._meaning(row, act)
         desk = meaning.split(".")[1]
         heard = understand("assistant", text, desk if desk in GOAL_SLOTS else None)
-        return heard is not None and heard.act == meaning and _agrees(heard, belief)
+        if heard is None or heard.act != meaning:
+            return False
+        promised = {name: SOONEST[name] for name in self._promise(row, act)}
+        return _agrees(heard, self._beliefs[row]) and promised.items() <= dict(heard.slots).items()
 
 
 def _agrees(heard: Understood, belief: Belief) -> bool:

@@ -7,13 +7,14 @@ import numpy.typing as npt
 
 from lm_envs.dialogue.partners.agenda_acts import DeskActs
 from lm_envs.world.dialogues import GOAL_SLOTS
+from lm_envs.world.understanding import PROMISES
 
 
 class HandWrittenPolicy:
-    """Asks for the first slot that is not known, and confirms when all are.
+    """Asks for the first slot that is not known; when all are, suggests a date where there is one, else confirms.
 
     It sees the state alone, and knows the rules of the simulated user: that each question about an open slot is
-    answered, and that a confirmation with right values ends the conversation.
+    answered, and that a statement with right values and the soonest date ends the conversation.
 
     Args:
         acts: The acts to choose from.
@@ -30,4 +31,6 @@ class HandWrittenPolicy:
         if not believed:
             return self._acts.names.index("continue")
         missing = [slot for slot in GOAL_SLOTS[believed[0]] if slot not in known]
-        return self._acts.names.index(f"ask.{missing[0]}" if missing else "confirm")
+        if missing:
+            return self._acts.names.index(f"ask.{missing[0]}")
+        return self._acts.names.index("suggest" if believed[0] in PROMISES else "confirm")

@@ -6,15 +6,13 @@ import numpy as np
 
 from lm_envs.dialogue.partners.agenda_goal import GoalProgress
 from lm_envs.dialogue.partners.protocol import Reply
-from lm_envs.world.dialogues import Dialogue, dialogue_grammar, say
+from lm_envs.world.dialogues import Dialogue, say
 from lm_envs.world.politeness import is_polite
 from lm_envs.world.understanding import GO_ON, Understood, understand
 
 THANKS, GOODBYE = "user.thanks", "user.bye"
 AGENT_GOODBYE = "assistant.bye"
 GOODBYE_TEXT = "Goodbye."
-CHANGING_SLOTS = ("people", "day", "time", "reason", "refund", "fault", "since")
-"""What a user can change its mind about."""
 
 
 class AgendaUser:
@@ -23,19 +21,18 @@ class AgendaUser:
     Args:
         scenario: The dialogue whose goal and opening turn the user takes over.
         patience: Number of turns of the agent that it bears without getting further; it leaves at the last of them.
-        changes_mind: Probability that it changes its mind when it hears how the matter has been settled.
-        rng: Source of its wording and of its first thought.
+        rng: Source of its wording.
     """
 
-    def __init__(self, scenario: Dialogue, patience: int, changes_mind: float, rng: np.random.Generator) -> None:
+    def __init__(self, scenario: Dialogue, patience: int, rng: np.random.Generator) -> None:
         opening = scenario.turns[0].act
         self.domain = scenario.domain
-        first_thoughts = _first_thought(scenario, rng) if rng.random() < changes_mind else {}
-        self.progress = GoalProgress(scenario.goal, first_thoughts)
+        self.progress = GoalProgress(scenario.domain, scenario.goal)
         self.patience = patience
         self._rng = rng
         self._agenda = [self._tell(slot) for slot in reversed(scenario.goal)]  # a stack: the last item is next
         self._last = opening
+        self._corrects = False  # whether the last turn corrects what the agent has stated
         self._spoken(opening)
 
     def reply(self, text: str) -> Reply:
@@ -44,14 +41,14 @@ class AgendaUser:
         before = self.progress.worth()
         needed = self._take_in(heard)
         self.patience -= not needed
-        closed = heard is not None and heard.act == AGENT_GOODBYE
+        closed = heard is not None and heard.act == AGENT_GOODBYE and not needed
         if closed or self.patience <= 0:
             self._push(GOODBYE)
         act = self._agenda.pop() if self._agenda else self._last
         self._spoken(act)
         success = act == THANKS
         return Reply(
-            text=GOODBYE_TEXT if act == GOODBYE else say(act, self.progress.mind, self._rng),
+            text=GOODBYE_TEXT if act == GOODBYE else say(act, self.progress.goal, self._rng),
             done=act in (THANKS, GOODBYE),
             terms={
                 "success": float(success),
@@ -73,10 +70,14 @@ class AgendaUser:
         if heard is None:
             self._push(self._last)
             return False
+        if heard.act in (GO_ON, AGENT_GOODBYE) and self._corrects:
+            return self._conclude()
         if heard.act.startswith("ask.") and heard.slot in self.progress.goal:
             return self._take_in_question(heard.slot)
         if heard.act == f"done.{self.domain}":
-            return self._take_in_statement(heard)
+            self.progress.hear(heard.slots)
+            went_wrong = bool(self.progress.wrong_slots())
+            return self._conclude() and not went_wrong
         if heard.act != GO_ON:
             self._push(self._last)
         return False
@@ -85,23 +86,21 @@ class AgendaUser:
         is_new = not self.progress.is_settled(slot)
         self.progress.tell(slot, asked=True)
         self._push(self._tell(slot))
+        self._corrects = False
         return is_new
 
-    def _take_in_statement(self, heard: Understood) -> bool:
-        wrong = self.progress.hear(heard.slots)
+    def _conclude(self) -> bool:
+        """Push what the settled matter still lacks, or thanks; returns whether it lacks nothing but corrections."""
+        wrong, still_open = self.progress.wrong_slots(), self.progress.open_slots()
+        self._corrects = bool(wrong)
         if wrong:
             self._push(self._tell(wrong[0]))
+            return True
+        if still_open or self.progress.unmet_requests():
+            self._push(self._tell(still_open[0] if still_open else list(self.progress.goal)[-1]))
             return False
-        still_open = self.progress.open_slots()
-        if still_open:
-            self._push(self._tell(still_open[0]))
-            return False
-        changed = self.progress.change_mind()
-        if changed:
-            self._push(self._tell(changed))
-        else:
-            self.progress.complete()
-            self._push(THANKS)
+        self.progress.complete()
+        self._push(THANKS)
         return True
 
     def _tell(self, slot: str) -> str:
@@ -122,13 +121,3 @@ class AgendaUser:
             self.progress.tell(slot)
             if self._tell(slot) in self._agenda:
                 self._agenda.remove(self._tell(slot))
-
-
-def _first_thought(scenario: Dialogue, rng: np.random.Generator) -> dict[str, str]:
-    """Another value for one of the slots that the opening does not tell."""
-    opening = scenario.turns[0].act
-    slots = [slot for slot in scenario.goal if slot in CHANGING_SLOTS and not opening.endswith(f".{slot}")]
-    slot = slots[rng.integers(len(slots))]
-    values = [" ".join(option.symbols) for option in dialogue_grammar().alternatives("{" + slot + "}")]
-    others = [value for value in values if value != scenario.goal[slot]]
-    return {slot: others[rng.integers(len(others))]}
