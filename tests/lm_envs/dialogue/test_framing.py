@@ -81,6 +81,13 @@ def test_the_token_that_ends_a_turn(chat_model: Callable[[str], str], name: str,
     assert frames.answer_length(True) == frames.answer_length(False) - len(open_end) + len(ended)
 
 
+def test_a_special_token_behind_words_ends_no_turn(model_with: Callable[[str | None], str]) -> None:
+    template = "{% for m in messages %}{{ m.role + ':' + m.content + ' END<s>' }}{% endfor %}"
+    frames = ChatFrames(load_vocabulary(model_with(template + NEXT)))
+    assert frames.turn_end_id == frames.vocabulary.eos_ids[0]
+    assert frames.answers(["Hi."], [True]) == frames.answers(["Hi."], [False])
+
+
 def test_turns_of_many_conversations_at_once(chat_folder: str) -> None:
     frames = ChatFrames(load_vocabulary(chat_folder))
     together = frames.answers(TURNS, [True, False] * 3)
@@ -120,7 +127,7 @@ def test_added_tokens_that_are_spaces_stay(chat_model: Callable[[str], str], mon
     framing._special_texts.cache_clear()
 
 
-@pytest.mark.parametrize("text", ["I would like a table", "☕☕☕☕", "a☕b☕c", "   ", ""])
+@pytest.mark.parametrize("text", ["I would like a table", "🙂🙂🙂", "a🙂b🙂c", "   ", ""])
 @pytest.mark.parametrize("max_tokens", [0, 1, 2, 3, 5, 100])
 def test_cut_keeps_whole_characters_and_never_more_tokens(chat_folder: str, text: str, max_tokens: int) -> None:
     frames = ChatFrames(load_vocabulary(chat_folder))
@@ -134,23 +141,26 @@ def test_no_chat_template(model_with: Callable[[str | None], str]) -> None:
         ChatFrames(load_vocabulary(model_with(None)))
 
 
-PREFIX = "{% if add_generation_prompt %}{{ 'A:' }}{% endif %}"
+NEXT = "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
 
 
 @pytest.mark.parametrize(
     "template",
     [
         # the number of turns in front
-        "{{ messages|length }}{% for m in messages %}{{ m.role + ': ' + m.content + '<s>' }}{% endfor %}" + PREFIX,
+        "{{ messages|length }}{% for m in messages %}{{ m.role + ':' + m.content + '<s>' }}{% endfor %}" + NEXT,
         # earlier answers lose their text, as with models that think aloud
-        "{% for m in messages %}{{ m.role + ': ' }}{{ m.content if loop.index > messages|length - 3 }}<s>{% endfor %}"
-        + PREFIX,
+        "{% for m in messages %}{{ m.role + ':' }}{{ m.content if loop.index > messages|length - 3 }}<s>{% endfor %}"
+        + NEXT,
+        # there stands something before answers that is not there where an answer is asked for
+        "{% for m in messages %}{{ m.role + ':' + ('OK ' if m.role == 'assistant' else '') + m.content + '<s>' }}"
+        "{% endfor %}" + NEXT,
         # other words ask for the answer than stand before it
-        "{% for m in messages %}{{ m.role[0]|upper + ';' + m.content + '<s>' }}{% endfor %}" + PREFIX,
+        "{% for m in messages %}{{ m.role[0]|upper + ';' + m.content + '<s>' }}{% endfor %}" + NEXT,
         # the last turn only
-        "{{ messages[-1].content }}" + PREFIX,
+        "{{ messages[-1].content }}" + NEXT,
     ],
-    ids=["count", "forget", "prompt", "last"],
+    ids=["count", "forget", "before", "prompt", "last"],
 )
 def test_a_template_that_changes_earlier_turns(model_with: Callable[[str | None], str], template: str) -> None:
     with pytest.raises(ModelError, match="renders a turn differently once later turns follow"):

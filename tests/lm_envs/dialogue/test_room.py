@@ -141,13 +141,16 @@ def test_a_turn_that_just_fits_is_not_cut() -> None:
 
 
 def test_only_the_new_turn_is_left_where_nothing_else_fits() -> None:
-    system = {"role": "system", "content": "Be very kind to all of them."}
+    system = {"role": "system", "content": "Be very kind to all of them, and to me."}
     config = {**SMALL, "max_tokens": 38, "max_user_tokens": 20}
     talk = Talk([system, user("a")], on_overflow="drop", **config)
-    talk.turn([9] * 8, "Do you have a table for two people at the window on Friday at seven?")
+    question = "Do you have a table for two people at the window on Friday at seven?"
+    talk.turn([9] * 8, question)
     talk.check()
     assert len(talk.talk.turn_starts) == 1
     assert talk.ids == talk.frames.opening([system, talk.talk.messages[-1]])
+    said = talk.talk.messages[-1]["content"]
+    assert question.startswith(said) and 8 < talk.frames.lengths([said])[0] < 20  # the partner's message is that long
 
 
 def test_a_long_context_loses_its_oldest_turns() -> None:
@@ -175,10 +178,10 @@ def test_the_context_goes_before_the_agents_first_turn() -> None:
 
 
 def test_a_huge_opening_is_cut(chat_folder: str) -> None:
-    talk = Talk([user("☕ the table " * 300)], model=chat_folder, max_tokens=90, max_turn_tokens=9, max_user_tokens=9)
+    talk = Talk([user("🙂 the table " * 300)], model=chat_folder, max_tokens=90, max_turn_tokens=9, max_user_tokens=9)
     talk.check()
     kept = talk.talk.messages[0]["content"]
-    assert ("☕ the table " * 300).startswith(kept) and 60 < len(talk.ids) <= 81
+    assert ("🙂 the table " * 300).startswith(kept) and 60 < len(talk.ids) <= 81
     assert talk.text == load_vocabulary(chat_folder).tokenizer.apply_chat_template(
         [user(kept)], tokenize=False, add_generation_prompt=True
     )
@@ -205,7 +208,7 @@ def test_max_tokens_too_small(chat_folder: str, system: str | None) -> None:
         talk.check()
 
 
-words = st.lists(st.sampled_from(["table", "☕", "é", "  ", "\n", "x", "7", "<|endofturn|>", "Bye."]), max_size=30)
+words = st.lists(st.sampled_from(["table", "🙂", "é", "  ", "\n", "x", "7", "<|endofturn|>", "Bye."]), max_size=30)
 texts = words.map(" ".join).filter(str.strip)
 
 
