@@ -16,7 +16,7 @@ from agents.atomic_files import write_json
 from agents.callbacks.reference_kl import ReferenceKLCallback
 from agents.callbacks.token_rewards import TokenRewardsCallback
 from agents.evaluation import evaluate
-from agents.evaluation.pretrained_policy import untrained
+from agents.evaluation.pretrained_policy import untrained, untrained_kwargs
 from agents.export import export_hf
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.policies.value_policies import is_value_policy
@@ -207,7 +207,8 @@ def _finish(config: TrainConfig, folder: RunFolder, model: Any, on_stage: Stage)
         export_hf(model, folder.hf)
     on_stage("evaluating the trained model")
     greedy = is_value_policy(model.policy)
-    _record_evaluation(config, folder, "after", model.policy, config.wrapper(), greedy, model.num_timesteps)
+    kwargs = config.evaluation_kwargs()
+    _record_evaluation(config, folder, "after", model.policy, kwargs, config.wrapper(), greedy, model.num_timesteps)
     title = f"{config.env_id} {config.label}: {config.algorithm}, {config.model}, seed {config.seed}"
     try:
         draw_curve(folder.progress, folder.curve, title, folder.read_evaluation(), config.kl_target)
@@ -217,9 +218,10 @@ def _finish(config: TrainConfig, folder: RunFolder, model: Any, on_stage: Stage)
 
 def _evaluate_untrained(config: TrainConfig, folder: RunFolder, model: Any) -> None:
     """Measure the pretrained language model, writing as the trained policy will: sampling, or greedily."""
-    environment = (config.env_id, config.evaluation_kwargs(), config.wrapper())
-    policy, wrapper = untrained(model.policy, *environment, device=config.device)
-    _record_evaluation(config, folder, "before", policy, wrapper, is_value_policy(model.policy), step=0)
+    kwargs = config.evaluation_kwargs()
+    policy, wrapper = untrained(model.policy, config.env_id, kwargs, config.wrapper(), device=config.device)
+    kwargs, greedy = untrained_kwargs(model.policy, kwargs), is_value_policy(model.policy)
+    _record_evaluation(config, folder, "before", policy, kwargs, wrapper, greedy, step=0)
 
 
 def _record_evaluation(
@@ -227,6 +229,7 @@ def _record_evaluation(
     folder: RunFolder,
     moment: str,
     policy: Any,
+    env_kwargs: dict[str, Any],
     wrapper: WrapperStack | None,
     greedy: bool,
     step: int,
@@ -234,7 +237,7 @@ def _record_evaluation(
     result = evaluate(
         policy,
         config.env_id,
-        config.evaluation_kwargs(),
+        env_kwargs,
         wrapper_class=wrapper,
         n_prompts=config.eval_prompts,
         seed=EVALUATION_SEED,

@@ -57,6 +57,21 @@ def test_dqn_tensorboard(tmp_path: Path, run: Run) -> None:
     assert list((tmp_path / "runs" / "checkpoints").glob("*replay_buffer*.pkl"))
 
 
+def test_ppo_dialogue(run: Run) -> None:
+    shown = run("ppo_dialogue.py", 4096)
+    assert "success" in shown and "kl" in shown and "assistant" in shown
+
+
+def test_dqn_dialogue_acts(run: Run) -> None:
+    assert "success" in run("dqn_dialogue_acts.py", 1600)
+
+
+def test_tabular_q_learning(run: Run) -> None:
+    shown = run("tabular_q_learning.py", "--conversations", 1500, "--evaluations", 64)
+    assert float(shown.split("success ")[-1]) > 0.5
+    assert len((EXAMPLES / "tabular_q_learning.py").read_text().splitlines()) <= 60
+
+
 def test_every_example_has_a_test() -> None:
     tested = {f"{name.removeprefix('test_')}.py" for name in globals() if name.startswith("test_")}
     assert {path.name for path in EXAMPLES.glob("*.py")} <= tested
