@@ -1,13 +1,17 @@
-"""Stand-in models with the chat templates of well-known families: a tokenizer and a configuration, no weights."""
+"""Stand-in models with the chat templates of well-known families, without weights; and users of a shop, with acts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, PreTrainedTokenizerFast
+
+from lm_envs.dialogue.partners import Acts, Message, Opening, Partners, Reply
 
 CORPUS = [
     "I would like a table for two on Friday at seven. The lamp that I bought is broken, and I want to return it.",
@@ -86,3 +90,67 @@ def model_with(tmp_path: Path) -> Callable[[str | None], str]:
 def chat_folder(request: pytest.FixtureRequest, chat_model: Callable[[str], str]) -> str:
     """Models with each of the chat templates in turn."""
     return chat_model(request.param)
+
+
+GOODS = ("a lamp", "a table", "two chairs", "tea", "a very long red sofa for the house of my mother")
+
+
+class ShopActs(Acts):
+    """Three acts of a seller; the state tells what the last one was."""
+
+    names = ("ask", "offer", "close")
+    state_size = 4
+
+    def __init__(self, num_rows: int) -> None:
+        self.last = np.zeros((num_rows, 4), dtype=np.int8)
+
+    def phrase(self, row: int, act: int, rng: np.random.Generator) -> str:
+        self.last[row] = 0
+        self.last[row, act] = 1
+        return ("What do you want?", f"I have {GOODS[rng.integers(len(GOODS))]}.", "Bye.<|endofturn|>")[act]
+
+    def state(self, row: int) -> Any:
+        return self.last[row].copy()
+
+
+class Shop(Partners):
+    """Customers who say random things of random length, and leave at random; all that they tell is of another type."""
+
+    columns = ("goods",)
+    n_scenarios = 7
+
+    def __init__(self, num_rows: int, split: str = "train", leaves: int = 8, longest: int = 9) -> None:
+        self.leaves, self.longest = leaves, longest
+        self.acts = ShopActs(num_rows)
+        self.rngs: list[Any] = [None] * num_rows
+        self.turns = [0] * num_rows
+
+    def open(self, rows: Sequence[int], scenarios: Sequence[int], rngs: Sequence[np.random.Generator]) -> list[Opening]:
+        openings = []
+        for row, scenario, rng in zip(rows, scenarios, rngs, strict=True):
+            self.rngs[row], self.turns[row], goods = rng, 0, GOODS[scenario % len(GOODS)]
+            self.acts.last[row] = (0, 0, 0, 1)
+            said = Message(role="user", content=f"I want {goods}, number {rng.integers(100)}.")
+            openings.append(Opening([said], {"goods": goods}, {"day": int(rng.integers(7)), "state": {"wants": goods}}))
+        return openings
+
+    def reply(self, rows: Sequence[int], histories: Sequence[list[Message]]) -> list[Reply]:
+        return [self._reply(row) for row in rows]
+
+    def _reply(self, row: int) -> Reply:
+        rng = self.rngs[row]
+        self.turns[row] += 1
+        drawn = int(rng.integers(self.leaves))
+        info = {
+            "user_act": ["inform", str(drawn)], "state": {"wants": GOODS[drawn % 5], "left": drawn}, "angry": drawn > 2,
+            "day": drawn / 2 if drawn % 2 else drawn, "turns": np.int64(self.turns[row]), "mood": np.ones(2) * drawn,
+        }  # fmt: skip
+        if drawn < 2:
+            return Reply(("Thank you!", "")[drawn], True, {"score": 1.0 - drawn}, drawn == 0, info)
+        return Reply(f"Not {drawn}, please. " * int(rng.integers(1, self.longest)), False, {"score": 0.25}, None, info)
+
+
+@pytest.fixture
+def shop() -> type[Shop]:
+    """Partners for many conversations, with dialogue acts."""
+    return Shop
