@@ -68,6 +68,7 @@ class DialogueEnv(TokenEnv):
 
     - the user has what it wants: `"goal"`;
     - the user leaves without: `"user_left"`;
+    - the user has nothing more to say, and the partner does not know whether that is good: `"done"`;
     - the agent writes an end-of-text token that is not the end of a turn in the template: `"agent_closed"`;
     - the agent has used up its `max_turns`: `"max_turns"`;
     - there is no room for the user's turn and one of the agent, with `on_overflow="end"`: `"max_tokens"`.

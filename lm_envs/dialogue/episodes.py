@@ -225,7 +225,7 @@ class DialogueEpisodes(Episodes):
     def _stop_reason(self, talk: Conversation, reply: Reply, closed: bool) -> str:
         """Why a conversation ends; empty if it goes on."""
         if reply.done:
-            return "goal" if reply.success else "user_left"
+            return "done" if reply.success is None else "goal" if reply.success else "user_left"
         if closed:
             return "agent_closed"
         return "max_turns" if talk.n_turns >= self.config.max_turns else ""
