@@ -1,0 +1,1 @@
+"""``QA-v0``: questions with answers that can be checked."""
