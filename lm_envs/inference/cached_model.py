@@ -55,9 +55,9 @@ class CachedLanguageModel(nn.Module):
         source = load_language_model(name, str(device), dtype, trust_remote_code=trust_remote_code)
         copied = () if own is None else own(source)
         shared = {id(p): nn.Parameter(p.data, False) for n, p in source.named_parameters() if n not in copied}
-        self.lm = copy.deepcopy(source, shared)
         # load_language_model remembers the instance only while somebody holds it; in a tuple it is no submodule
-        self._source = () if copied else (source,)
+        self._source = (source,) if shared else ()
+        self.lm = copy.deepcopy(source, shared)  # which also adds to the mapping
         self.lm.set_attn_implementation(SLOT_ATTENTION)
         speed_up(self.lm)
         self.body = self.lm.base_model

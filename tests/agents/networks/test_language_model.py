@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch as th
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, MistralConfig
@@ -30,6 +32,17 @@ def test_frozen_weights_are_shared_and_trained_ones_are_not(lm_folder, trainable
         assert (parameter.data_ptr() == original.data_ptr()) == (name not in own)
         assert parameter.requires_grad == (name in own)
     assert not any(parameter.requires_grad for parameter in shared.parameters())
+
+
+@pytest.mark.parametrize(("trainable", "shares"), [("all", False), ("top:1", True), ("heads", True)])
+def test_the_original_stays_as_long_as_weights_of_it_are_shared(random_lm_folder, trainable, shares):
+    folder = random_lm_folder("llama", seed=11)  # a model that no other test holds
+    model = LanguageModel(folder, trainable)
+    gc.collect()
+    originals = {parameter.data_ptr() for parameter in load_language_model(folder).parameters()}
+    frozen = [p.data_ptr() for p in model.lm.parameters() if not p.requires_grad]
+    assert bool(frozen) == shares and originals.issuperset(frozen)
+    assert bool(model._source) == shares  # else the original would stay in memory beside its trained copy
 
 
 def test_top_layers_are_the_last_ones_and_the_final_norm(random_lm_folder, family):
