@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
 WIDTH, HEIGHT, MARGIN, FONT_SIZE = 640, 360, 24, 20
+COLUMN = 72  # pixels: where several spaces lead, as behind the speakers' names in conversations
 _PAPER, _WORLD, _AGENT, _GAIN, _LOSS = (
     (250, 250, 247),
     (120, 120, 125),
@@ -41,39 +43,43 @@ def episode_image(view: EpisodeView) -> npt.NDArray[np.uint8]:
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(FONT_SIZE)
     line_height = int(FONT_SIZE * 1.5)
-    footer = [(f"{name} {value:+.3f}   ", _LOSS if value < 0 else _GAIN) for name, value in view.reward_terms.items()]
+    footer = [(f"{name} {value:+.3f}", _LOSS if value < 0 else _GAIN) for name, value in view.reward_terms.items()]
     if view.stop_reason:
-        footer.insert(0, (f"{view.n_new_tokens} tokens, {view.stop_reason}   ", _WORLD))
-    lines = _wrapped(draw, font, [(piece.text, _AGENT if piece.by_agent else _WORLD) for piece in view.pieces])
-    room = (HEIGHT - 2 * MARGIN) // line_height - 2
+        footer.insert(0, (f"{view.n_new_tokens} tokens, {view.stop_reason}", _WORLD))
+    below = _placed(draw, font, footer, gap="   ")
+    words = [(word, _AGENT if piece.by_agent else _WORLD) for piece in view.pieces for word in _words(piece.text)]
+    lines = _placed(draw, font, words, gap=" ")
+    room = (HEIGHT - 2 * MARGIN) // line_height - 1 - len(below)
     for number, line in enumerate(lines[-room:]):
         _draw_line(draw, font, line, MARGIN + number * line_height)
-    _draw_line(draw, font, footer, HEIGHT - MARGIN - line_height)
+    for number, line in enumerate(reversed(below), 1):
+        _draw_line(draw, font, line, HEIGHT - MARGIN - number * line_height)
     return np.asarray(image, dtype=np.uint8).copy()
 
 
-def _wrapped(draw: ImageDraw, font: Any, texts: list[tuple[str, Any]]) -> list[list[tuple[str, Any]]]:
-    """Break coloured texts, one after the other, into lines of coloured words."""
-    lines: list[list[tuple[str, Any]]] = [[]]
-    used = 0.0
-    for text, colour in texts:
-        for word in text.replace("\n", " \n ").split(" "):
-            if word == "\n":
-                lines.append([])
-                used = 0.0
-                continue
-            width = draw.textlength(word + " ", font)
-            if lines[-1] and used + width > WIDTH - 2 * MARGIN:
-                lines.append([])
-                used = 0.0
-            if word:
-                lines[-1].append((word + " ", colour))
-                used += width
-    return lines
+def _words(text: str) -> list[str]:
+    """The words of a text, each line end on its own, and a tab for several spaces in a row."""
+    return re.findall(r"\n|\t|[^ \n\t]+", re.sub(r" {2,}", "\t", text))
 
 
-def _draw_line(draw: ImageDraw, font: Any, pieces: list[tuple[str, Any]], y: int) -> None:
+def _placed(draw: ImageDraw, font: Any, words: list[tuple[str, Any]], gap: str) -> list[list[tuple[float, str, Any]]]:
+    """Break coloured words into lines; each word with the place where it begins."""
+    lines: list[list[tuple[float, str, Any]]] = [[]]
     x = float(MARGIN)
-    for text, colour in pieces:
-        draw.text((x, y), text, colour, font)
-        x += draw.textlength(text, font)
+    for word, colour in words:
+        if word == "\t":
+            x = MARGIN + COLUMN * -(-(x - MARGIN) // COLUMN)
+            continue
+        width = 0.0 if word == "\n" else draw.textlength(word, font)
+        if word == "\n" or (lines[-1] and x + width > WIDTH - MARGIN):
+            lines.append([])
+            x = float(MARGIN)
+        if word != "\n":
+            lines[-1].append((x, word, colour))
+            x += width + draw.textlength(gap, font)
+    return lines if lines[-1] else lines[:-1]
+
+
+def _draw_line(draw: ImageDraw, font: Any, words: list[tuple[float, str, Any]], y: int) -> None:
+    for x, word, colour in words:
+        draw.text((x, y), word, colour, font)

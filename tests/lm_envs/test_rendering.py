@@ -14,7 +14,7 @@ from gymnasium.error import ResetNeeded
 from lm_envs.errors import MissingDependencyError
 from lm_envs.models import load_tokenizer
 from lm_envs.rendering import EpisodeStream, EpisodeView, Piece, episode_text
-from lm_envs.rendering_image import episode_image
+from lm_envs.rendering_image import COLUMN, MARGIN, episode_image
 
 ANSI = re.compile(r"\x1b\[\d*m")
 
@@ -143,6 +143,20 @@ def test_picture(stand_in: str, long: bool) -> None:
     image = episode_image(view)
     assert (image == (20, 120, 50)).all(axis=2).any() and (image == (175, 35, 35)).all(axis=2).any()
     assert (image[:, -20:] == image[0, 0]).all()  # the text stays off the margin
+
+
+def test_many_reward_terms_take_more_lines() -> None:
+    image = episode_image(view_of("a prompt", "an end", {f"term_{i}": -1.0 for i in range(6)}, "max_turns", 22))
+    lines = (image == (175, 35, 35)).all(axis=2)
+    assert (image[:, -20:] == image[0, 0]).all() and np.diff(lines.any(axis=1)).sum() >= 4  # begin and end of two
+
+
+def test_the_speakers_of_a_conversation_stand_in_a_column() -> None:
+    view = EpisodeView((Piece("user    one\n", by_agent=False), Piece("agent   two", by_agent=True)))
+    image = episode_image(view)
+    ink = (image != image[0, 0]).any(axis=2)
+    columns = [np.flatnonzero(rows.any(axis=0)) for rows in (ink[24:54], ink[54:84])]
+    assert [int(found[found > MARGIN + COLUMN - 10][0]) // 4 for found in columns] == [(MARGIN + COLUMN) // 4] * 2
 
 
 def test_vector_pictures(stand_in: str) -> None:
