@@ -1,4 +1,4 @@
-"""The real thing: stock PPO takes a step with SmolLM2-135M."""
+"""The real thing: stock PPO takes steps with SmolLM2-135M, also in conversations with itself."""
 
 from __future__ import annotations
 
@@ -41,3 +41,46 @@ def test_one_ppo_iteration(dtype, trainable, tolerance):
     changed = [name for name, value in model.policy.state_dict().items() if not th.equal(value, before[name])]
     assert len(changed) > 10 and all(value.isfinite().all() for value in model.policy.state_dict().values())
     assert np.isfinite(model.logger.name_to_value["train/loss"])
+
+
+def test_two_ppo_iterations_of_conversations_with_itself(monkeypatch):
+    venv = make_lm_vec_env(
+        "Dialogue-v0", n_envs=2, seed=0,
+        env_kwargs={"model": MODEL, "partner": "lm", "partner_kwargs": {"max_new_tokens": 8}, "max_turns": 2,
+                    "max_turn_tokens": 4, "max_user_tokens": 8, "max_tokens": 96, "system": "You work at a help desk."},
+    )  # fmt: skip
+    model = PPO(
+        LMActorCriticPolicy, venv, n_steps=12, batch_size=24, n_epochs=1, gamma=1.0, learning_rate=1e-5, seed=0,
+        rollout_buffer_class=SequenceRolloutBuffer, device="cpu",
+        policy_kwargs={"model": MODEL, "trainable": "top:1"},
+    )  # fmt: skip
+    turns, conversations, losses = [], [], []
+    step, train = venv.step_wait, model.train
+
+    def listen():
+        obs, rewards, dones, infos = step()
+        turns.extend(info for info in infos if "agent_turn" in info)
+        conversations.extend(info for info in infos if "messages" in info)
+        return obs, rewards, dones, infos
+
+    def note_loss():
+        train()
+        losses.append(model.logger.name_to_value["train/loss"])
+
+    monkeypatch.setattr(venv, "step_wait", listen)
+    monkeypatch.setattr(model, "train", note_loss)
+    before = {name: value.clone() for name, value in model.policy.state_dict().items()}
+    model.learn(48, callback=ReferenceKLCallback(0.05))
+
+    assert len(losses) == 2 and np.isfinite(losses).all()
+    assert len(turns) >= 8 and all(turn["agent_turn"].strip() for turn in turns)
+    assert all(info["user_turn"].strip() for info in turns)  # written by the language model
+    assert conversations
+    for info in conversations:
+        roles = [message["role"] for message in info["messages"]]
+        assert roles == ["system", *["user", "assistant"] * info["n_turns"], "user"][: len(roles)]
+        assert 0 < info["n_new_tokens"] <= 4 * info["n_turns"]
+        assert set(info["reward_terms"]) == {"user_sentiment", "non_repetition"}
+    after = model.policy.state_dict()
+    assert any(not th.equal(value, before[name]) for name, value in after.items())
+    assert all(value.isfinite().all() for value in after.values())
