@@ -74,26 +74,30 @@ class TextEpisodes(Episodes):
         self.stop_rule = StopRule(vocabulary, tuple(config.stop or ()), config.max_new_tokens, config.min_new_tokens)
 
     @abstractmethod
-    def _prompt_tokens(self, indices: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """The prompts of these numbers: ids ``(k, width)``, no wider than the prompt's room, and lengths ``(k,)``."""
+    def _begin(self, rows: IntArray, indices: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """The prompts of these numbers begin in ``rows``.
+
+        Returns:
+            Their ids ``(k, width)``, no wider than the room for prompts, and their lengths ``(k,)``.
+        """
 
     @abstractmethod
-    def _prompt(self, index: int) -> str:
-        """The text of a prompt."""
+    def _prompt(self, row: int) -> str:
+        """The text of a row's prompt."""
 
     @abstractmethod
-    def _own_columns(self, indices: IntArray, texts: Sequence[str]) -> dict[str, Sequence[Any]]:
-        """What rewards receive about prompts and the completions of them besides texts and token ids."""
+    def _own_columns(self, rows: IntArray, texts: Sequence[str]) -> dict[str, Sequence[Any]]:
+        """What rewards receive about the rows, whose completions are ``texts``, besides texts and token ids."""
 
     @abstractmethod
-    def _own_infos(self, finished: Completions) -> list[dict[str, Any]]:
-        """What the infos of finished texts hold besides what they always hold."""
+    def _own_infos(self, rows: IntArray, finished: Completions) -> list[dict[str, Any]]:
+        """What the infos of the texts that ended in ``rows`` hold besides what they always hold."""
 
     def _start(
         self, rows: IntArray, indices: IntArray, generators: Sequence[np.random.Generator]
     ) -> list[dict[str, Any]]:
         """Begin with the prompts ``indices``."""
-        self.state.start(rows, *self._prompt_tokens(indices))
+        self.state.start(rows, *self._begin(rows, indices))
         self.payments.start(rows)
         return [{} for _ in rows]
 
@@ -121,7 +125,7 @@ class TextEpisodes(Episodes):
     def view(self, row: int, info: Mapping[str, Any] | None = None) -> EpisodeView:
         """What there is to see of the episode in a row; ``info`` is the one of its end."""
         pieces = (
-            Piece(self._prompt(int(self.start_index[row])), by_agent=False),
+            Piece(self._prompt(row), by_agent=False),
             Piece(self.completions(np.array([row]))[0], by_agent=True),
         )
         if info is not None:
@@ -142,7 +146,7 @@ class TextEpisodes(Episodes):
                 "reward_terms": {name: float(values[k]) for name, values in payment.terms.items()},
                 **own,
             }
-            for k, (row, own) in enumerate(zip(ended, self._own_infos(finished), strict=True))
+            for k, (row, own) in enumerate(zip(ended, self._own_infos(ended, finished), strict=True))
         ]
         if payment.token_rewards is not None:
             for info, token_rewards in zip(infos, payment.token_rewards, strict=True):
@@ -151,10 +155,9 @@ class TextEpisodes(Episodes):
 
     def _completions(self, rows: IntArray) -> Completions:
         """What rewards read about ``rows``."""
-        indices, texts = self.start_index[rows], self.completions(rows)
+        texts = self.completions(rows)
         ids: dict[str, Sequence[Any]] = {
             "prompt_ids": [self.state.prompt_ids(row).tolist() for row in rows],
             "completion_ids": [self.state.completion_ids(row).tolist() for row in rows],
         }
-        prompts = [self._prompt(index) for index in indices.tolist()]
-        return Completions(prompts, texts, {**self._own_columns(indices, texts), **ids})
+        return Completions([self._prompt(row) for row in rows], texts, {**self._own_columns(rows, texts), **ids})

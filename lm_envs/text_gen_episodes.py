@@ -61,16 +61,17 @@ class TextGenEpisodes(TextEpisodes):
             self._table = prompt_table(self.dataset.prompts, self.vocabulary)
         return self._table
 
-    def _prompt_tokens(self, indices: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    def _begin(self, rows: IntArray, indices: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         return self.table.padded(indices, self.config.max_prompt_tokens)
 
-    def _prompt(self, index: int) -> str:
-        return self.dataset.prompts[index]
+    def _prompt(self, row: int) -> str:
+        return self.dataset.prompts[self.start_index[row]]
 
-    def _own_columns(self, indices: IntArray, texts: Sequence[str]) -> dict[str, Sequence[Any]]:
+    def _own_columns(self, rows: IntArray, texts: Sequence[str]) -> dict[str, Sequence[Any]]:
+        indices = self.start_index[rows]
         return {name: [values[index] for index in indices] for name, values in self.dataset.columns.items()}
 
-    def _own_infos(self, finished: Completions) -> list[dict[str, Any]]:
+    def _own_infos(self, rows: IntArray, finished: Completions) -> list[dict[str, Any]]:
         if self.task is None or self.task.is_success is None:
             return [{} for _ in finished.texts]
         successes = self.task.is_success(finished.prompts, finished.texts, **finished.columns)
