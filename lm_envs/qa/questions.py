@@ -49,3 +49,10 @@ class Questions(ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> Question:
         """The question of that number, always the same one."""
+
+    def is_right(self, question: Question, answer: str) -> bool:
+        """Whether an answer, as it was read from a completion, is right: a gold answer after SQuAD's normalisation."""
+        from lm_envs.rewards.answers import normalize_answer
+
+        given = normalize_answer(answer)
+        return any(given == normalize_answer(gold) for gold in question.answers)
