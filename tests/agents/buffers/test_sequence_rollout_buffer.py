@@ -101,6 +101,15 @@ def test_a_sequence_that_does_not_extend_the_one_before_is_a_new_one():
     assert store.n_rows == 2 and store.row_of.ravel()[:2].tolist() == [0, 1]
 
 
+def test_a_sequence_that_got_shorter_is_a_new_one_though_padding_looks_like_its_tokens():
+    """Somebody who says the same again and again, and an agent that writes the token that pads."""
+    store = SequenceStore(2, 1, 6)
+    for step, n_tokens in enumerate((4, 3)):
+        mask = (np.arange(6) < n_tokens).astype(np.int8)[None]
+        store.add(step, np.array([[5, 6, 5, 0, 0, 0]], np.int32), mask, np.array([step == 0]))
+    assert store.n_rows == 2 and store.lengths[:2].tolist() == [4, 3] and store.position_of.ravel().tolist() == [3, 2]
+
+
 def test_a_second_rollout_starts_empty(buffers, token_stream):
     buffer, _ = buffers
     buffer.reset()

@@ -65,6 +65,16 @@ def test_what_rewards_receive(shop: Any) -> None:
     assert terms == {"per_turn": 1.0 + 3.0, "final": 0.5}
 
 
+def test_columns_of_the_conversations_that_ended_among_other_turns(shop: Any) -> None:
+    final = Spy(per_turn=False)
+    envs = DialogueVectorEnv(3, partner=shop, reward=final, partner_kwargs={"leaves": 10**6})
+    _, infos = envs.reset(options={"indices": [0, 1, 2]})
+    envs.step([TURN_END, 9, EOS])
+    (call,) = final.calls
+    assert call["goods"] == ["two chairs"] and call["prompts"] == [infos["user_turn"][2]]
+    assert call["completion_ids"] == [[EOS]] and call["messages"][0][0] == infos["user_turn"][2]
+
+
 def per_step(completions: list[str], **columns: Any) -> list[float]:
     return [0.0] * len(completions)
 
