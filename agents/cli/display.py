@@ -12,7 +12,10 @@ from rich.text import Text
 from agents.cli.messages import printable
 
 NARROW = 76
-"""Columns below which tables go from side by side to one below the other."""
+"""Columns below which texts go from side by side to one below the other."""
+
+WIDEST = 1_000
+"""Columns that any table of numbers fits in."""
 
 _LABELS = {
     "reward": "reward",
@@ -32,14 +35,19 @@ def evaluation_table(console: Console, columns: Mapping[str, Mapping[str, Any]])
         console: Where it will be printed; its width decides how an interval is set.
         columns: Heading -> ``Evaluation.to_dict()``.
     """
-    wide = console.width >= NARROW
+    wide = _evaluation_table(columns, wide=True)
+    needed = console.measure(wide, options=console.options.update(max_width=WIDEST)).maximum
+    return wide if needed <= console.width else _evaluation_table(columns, wide=False)
+
+
+def _evaluation_table(columns: Mapping[str, Mapping[str, Any]], wide: bool) -> Table:
+    """The table with intervals beside the means, or below them."""
     table = Table(header_style="bold")
     table.add_column("held-out mean" if wide else "mean", no_wrap=wide, overflow="fold", min_width=8)
     for heading in columns:
         table.add_column(heading, justify="right", no_wrap=wide, overflow="fold")
-    separator = " " if wide else "\n"
     for metric in dict.fromkeys(name for result in columns.values() for name in result["metrics"]):
-        cells = [_estimate(result["metrics"].get(metric), separator) for result in columns.values()]
+        cells = [_estimate(result["metrics"].get(metric), " " if wide else "\n") for result in columns.values()]
         table.add_row(_label(metric), *cells)
     return table
 
