@@ -156,9 +156,11 @@ def _report(folder: RunFolder) -> None:
     out.print(title, style="bold", soft_wrap=True)
     out.print(evaluation_table(out, {"before": before, "after": after}))
     out.print(f"run folder: {folder.path}", markup=False, soft_wrap=True)
-    out.print(f"try it:     lm-envs {_trial(after)} {folder.path}", markup=False, soft_wrap=True)
+    out.print(f"try it:     lm-envs {_trial(folder)} {folder.path}", markup=False, soft_wrap=True)
 
 
-def _trial(result: dict[str, Any]) -> str:
+def _trial(folder: RunFolder) -> str:
     """The command that shows what the agent has learned."""
-    return "play --agent" if "turns" in result["metrics"] else "sample"
+    config = folder.open()
+    talks = config.env_id == "Dialogue-v0" and config.env_kwargs.get("actions") != "acts"
+    return "play --agent" if talks else "sample"

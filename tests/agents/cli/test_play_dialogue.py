@@ -89,3 +89,22 @@ def test_characters_of_several_tokens_appear_when_they_are_complete(capsys: pyte
 )
 def test_farewells(text: str, ends: bool) -> None:
     assert is_farewell(text) is ends
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "trial", "hyperparameters"),
+    [
+        ("ppo", "play --agent", ["n_steps=8", "batch_size=32"]),
+        ("dqn", "sample", ["learning_starts=4", "batch_size=8", "buffer_size=2000"]),
+    ],
+)
+def test_training_ends_with_a_command_that_shows_the_agent(
+    cli: Callable, algorithm: str, trial: str, hyperparameters: list[str]
+) -> None:
+    chosen = [part for each in hyperparameters for part in ("-H", each)]
+    arguments = ("--run", "desk", "--steps", 32, "--n-envs", 4, "--eval-prompts", 2)
+    result = cli("train", "Dialogue-v0", "--algo", algorithm, *arguments, *chosen)
+    assert result.exit_code == 0, result.output
+    assert f"try it:     lm-envs {trial} desk" in result.stdout
+    shown = cli(*trial.split(), "desk", input="Hello.\n\n")
+    assert shown.exit_code == 0 and "agent" in shown.stdout
