@@ -222,7 +222,7 @@ def test_observations_grow_and_infos_tell_the_turns() -> None:
     assert tokens(observation) == [*before, *tokenizer("Fine.")["input_ids"], TURN_END]
     assert info == {
         "agent_turn": "Fine.", "user_turn": "Bye!", "turn": 3, "prompt": "A table!",
-        "completion": "How many?\nWhen?\nFine.", "stop_reason": "user_left", "n_turns": 3,
+        "completion": "How many?\nWhen?\nFine.", "stop_reason": "done", "n_turns": 3,
         "prompt_index": info["prompt_index"],
         "n_new_tokens": sum(len(tokenizer(t)["input_ids"]) + 1 for t in ["How many?", "When?", "Fine."]),
         "reward_terms": {"zero": 0.0}, "messages": env.messages,
@@ -254,7 +254,7 @@ def test_documented_infos_are_there(shop: Any) -> None:
     [
         ("tiny", TURN_END, Reply("Thanks.", True, success=True), {}, "goal"),
         ("tiny", TURN_END, Reply("", True, success=False), {}, "user_left"),
-        ("tiny", TURN_END, ("Bye.", True), {}, "user_left"),
+        ("tiny", TURN_END, ("Bye.", True), {}, "done"),
         ("tiny", EOS, "Wait!", {}, "agent_closed"),
         ("tiny", EOS, Reply("Thanks.", True, success=True), {}, "goal"),
         ("tiny", TURN_END, "And?", {"max_turns": 1}, "max_turns"),
@@ -499,7 +499,7 @@ def test_partners_that_are_functions() -> None:
     env = DialogueEnv(partner=slow, reward=zero)
     assert env.reset(seed=0)[1] == {"user_turn": "Wait 0."}
     assert say(env, "OK.")[4]["user_turn"] == "Wait 2."
-    assert say(env, "OK.")[4]["stop_reason"] == "user_left"
+    assert say(env, "OK.")[4]["stop_reason"] == "done"
 
 
 # -- rendering -------------------------------------------------------------------------------------------------------
