@@ -33,7 +33,7 @@ def test_tables_fit_the_terminal_and_lose_no_number(width: int) -> None:
 @pytest.mark.parametrize(("width", "lines_each"), [(80, 2), (120, 1)])
 def test_a_third_column_moves_intervals_below_the_means(width: int, lines_each: int) -> None:
     metrics = {name: {"mean": -0.97, "low": -1.262, "high": -0.672} for name in ("reward/slots_filled", "turns")}
-    columns = dict.fromkeys(("untrained", "trained", "agent"), {"metrics": metrics})
+    columns = {name: {"metrics": metrics} for name in ("untrained", "trained", "agent")}
     text = _printed(lambda c: evaluation_table(c, columns), width)
     assert all(len(line) <= width for line in text.splitlines())
     assert text.count("[-1.262, -0.672]") == 6 and "slots_filled" in text
