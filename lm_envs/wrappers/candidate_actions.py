@@ -26,8 +26,9 @@ class CandidateActions(RowObservation, RecordConstructorArgs):
     top-k-samples [1, 2]. With `sample="lm"` also exploration follows the language model.
 
     The end-of-text token is always reachable: where none of the model's end-of-text tokens is among the candidates,
-    the last slot holds the most probable of them (with `k=1` every episode therefore ends at once). Tokens that the
-    environment's `action_mask` forbids are never candidates.
+    the last slot holds the most probable of them (with `k=1` every episode therefore ends at once). In a conversation
+    the token that ends a turn takes their place. Tokens that the environment's `action_mask` forbids are never
+    candidates.
 
     Given a vector environment, the constructor returns `lm_envs.wrappers.vector.CandidateActions`. The language
     model reads all rows in one pass, and each token once.

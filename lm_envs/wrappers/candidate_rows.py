@@ -78,7 +78,7 @@ class CandidateRows:
             )
         self.settings = settings
         self.n_rows = environment.n_rows
-        self.eos_ids = vocabulary.eos_ids
+        self.end_ids = environment.end_ids
         self.marks_illegal = settings.top_p < 1.0 or environment.has_action_mask
         self.observation_space = self._observation_space(environment)
         self.action_space = (CandidateSpace if settings.sample == "lm" else spaces.Discrete)(settings.k)
@@ -163,7 +163,7 @@ class CandidateRows:
             legal = None
             if "action_mask" in obs:
                 legal = th.as_tensor(obs["action_mask"], dtype=th.bool, device=logits.device)
-            top = top_tokens(logits, settings.k, self.eos_ids, settings.top_p, legal)
+            top = top_tokens(logits, settings.k, self.end_ids, settings.top_p, legal)
         chosen = {
             "candidate_ids": top.ids.int().cpu().numpy(),
             "candidate_log_probs": top.log_probs.cpu().numpy(),
@@ -176,7 +176,7 @@ class CandidateRows:
         """What stands for candidates where no action follows: a valid element of the space, the same every time."""
         shape = (self.n_rows, self.settings.k)
         filled: Batch = {
-            "candidate_ids": np.full(shape, self.eos_ids[0] if self.eos_ids else 0, dtype=np.int32),
+            "candidate_ids": np.full(shape, self.end_ids[0] if self.end_ids else 0, dtype=np.int32),
             "candidate_log_probs": np.zeros(shape, dtype=np.float32),
         }
         if self.marks_illegal:

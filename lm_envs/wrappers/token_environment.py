@@ -44,7 +44,7 @@ class TokenEnvironment:
             self.n_rows = env.num_envs
         else:
             self.observation_space, self.action_space, self.n_rows = env.observation_space, env.action_space, 1
-        vocabulary = self._find_vocabulary() if self._has_tokens else None
+        vocabulary = self._attribute("vocabulary") if self._has_tokens else None
         if not isinstance(vocabulary, Vocabulary):
             raise ConfigurationError(
                 f"expected a token environment, such as gym.make('TextGen-v0'), whose observations are a Dict with "
@@ -57,6 +57,12 @@ class TokenEnvironment:
     def capacity(self) -> int:
         """Length of an observation in tokens."""
         return int(self.keys["input_ids"].shape[0])  # type: ignore[index]
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The tokens that end what the agent says: of a turn in a conversation, of the text elsewhere."""
+        turn_end = self._attribute("turn_end_id")
+        return self.vocabulary.eos_ids if turn_end is None else (int(turn_end),)
 
     @property
     def has_action_mask(self) -> bool:
@@ -82,10 +88,12 @@ class TokenEnvironment:
         space = self.observation_space
         return isinstance(space, spaces.Dict) and {"input_ids", "attention_mask"} <= set(space.spaces)
 
-    def _find_vocabulary(self) -> Any:
+    def _attribute(self, name: str) -> Any:
+        """An attribute of the environment inside; None if it has none."""
         owner: Any = self.env.unwrapped
-        if hasattr(owner, "vocabulary"):
-            return owner.vocabulary
-        if hasattr(owner, "get_attr"):  # SyncVectorEnv and AsyncVectorEnv
-            return owner.get_attr("vocabulary")[0]
-        return None
+        if not hasattr(owner, name) and hasattr(owner, "get_attr"):  # SyncVectorEnv and AsyncVectorEnv
+            try:
+                return owner.get_attr(name)[0]
+            except AttributeError:
+                return None
+        return getattr(owner, name, None)

@@ -304,6 +304,17 @@ def test_checkers(make_env, arguments):
     sb3_check_env(env)
 
 
+@pytest.mark.parametrize("vectorized", ["one", "own", "sync"])
+def test_the_end_of_a_turn_is_always_a_candidate_in_conversations(vectorized):
+    if vectorized == "one":
+        env = CandidateActions(gym.make("Dialogue-v0"), 1)
+    else:
+        mode = {"own": "vector_entry_point", "sync": "sync"}[vectorized]
+        env = CandidateActions(gym.make_vec("Dialogue-v0", num_envs=2, vectorization_mode=mode), 1)
+    obs, _ = env.reset(seed=0)
+    assert (obs["candidate_ids"] == 2).all()  # tiny's <|endofturn|>; its <|endoftext|> would close the conversation
+
+
 def test_importing_the_wrappers_imports_no_torch():
     code = "import sys, lm_envs.wrappers, lm_envs.wrappers.vector; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
