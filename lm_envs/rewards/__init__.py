@@ -7,25 +7,33 @@ a conversation; ``partial = False``, at the end even with shaping, because it ca
 finished (``partial = True``: it can, though it is ``async``).
 """
 
+from lm_envs.rewards.answer_form import AnswerFormat, Brevity
 from lm_envs.rewards.answers import ExactMatch, Regex, TokenF1
 from lm_envs.rewards.asked_again import AskedAgain
+from lm_envs.rewards.choices import ChoiceAccuracy
 from lm_envs.rewards.combination import RewardBatch, RewardSum, RewardTerm
 from lm_envs.rewards.cross_entropy import CrossEntropy
 from lm_envs.rewards.dialogue_goals import GoalSuccess, PartnerScore, Politeness, SlotsFilled
 from lm_envs.rewards.dialogue_turns import NonRepetition, TurnCost, UserSentiment
+from lm_envs.rewards.evidence import SupportingSentence
 from lm_envs.rewards.fluency import Fluency
 from lm_envs.rewards.grammar import Grammar
 from lm_envs.rewards.keywords import Keywords
+from lm_envs.rewards.numeric import NumericMatch
 from lm_envs.rewards.overlap import Bleu, ChrF, Rouge, Ter
 from lm_envs.rewards.registry import get, names, register, registered
 from lm_envs.rewards.relevance import Relevance
 from lm_envs.rewards.sentiment import Sentiment
 from lm_envs.rewards.shape import Distinct, Length, Repetition
 from lm_envs.rewards.specification import make_reward
+from lm_envs.rewards.verifier import Verifier
 
 __all__ = [
+    "AnswerFormat",
     "AskedAgain",
     "Bleu",
+    "Brevity",
+    "ChoiceAccuracy",
     "ChrF",
     "CrossEntropy",
     "Distinct",
@@ -36,6 +44,7 @@ __all__ = [
     "Keywords",
     "Length",
     "NonRepetition",
+    "NumericMatch",
     "PartnerScore",
     "Politeness",
     "Regex",
@@ -47,10 +56,12 @@ __all__ = [
     "Rouge",
     "Sentiment",
     "SlotsFilled",
+    "SupportingSentence",
     "Ter",
     "TokenF1",
     "TurnCost",
     "UserSentiment",
+    "Verifier",
     "get",
     "make_reward",
     "names",

@@ -11,7 +11,7 @@ from typing import Any
 
 from lm_envs.errors import ConfigurationError
 from lm_envs.rewards.protocol import Texts
-from lm_envs.rewards.reference import ReferenceReward
+from lm_envs.rewards.reference import AnswerReward
 from lm_envs.rewards.registry import register
 from lm_envs.rewards.words import require_choice
 
@@ -22,7 +22,8 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 def normalize_answer(text: str) -> str:
     """SQuAD's normalisation: lower case, no ASCII punctuation, no articles, single spaces.
 
-    An answer that consists of nothing else (``"+"``, ``"The"``) keeps what it has, in lower case.
+    An answer that consists of nothing else (``"+"``, ``"The"``) keeps what it has, in lower case. This is the one
+    difference to SQuAD's script, which makes all of these equal to each other and to silence.
     """
     bare = _ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION))
     return " ".join(bare.split()) or " ".join(text.lower().split())
@@ -30,8 +31,11 @@ def normalize_answer(text: str) -> str:
 
 @register("exact_match")
 @dataclass(frozen=True)
-class ExactMatch(ReferenceReward):
+class ExactMatch(AnswerReward):
     """1 if the completion equals one of the references after SQuAD's normalisation, else 0.
+
+    Where there is a column ``extracted``, it is judged instead of the completion. The empty reference, which SQuAD 2.0
+    has for a question without answer, wants silence.
 
     Args:
         column: The column with the references.
@@ -50,10 +54,11 @@ class ExactMatch(ReferenceReward):
 
 @register("token_f1")
 @dataclass(frozen=True)
-class TokenF1(ReferenceReward):
+class TokenF1(AnswerReward):
     """F1 of the words that completion and reference share, after SQuAD's normalisation. Range 0 to 1.
 
     Formula: ``2 * precision * recall / (precision + recall)`` over bags of words; the best reference counts.
+    Where there is a column ``extracted``, it is judged instead of the completion.
 
     Args:
         column: The column with the references.

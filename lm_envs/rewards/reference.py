@@ -55,6 +55,25 @@ class ReferenceReward(abc.ABC):
         return self.score(completion, references) if completion and references else 0.0
 
 
+class AnswerReward(ReferenceReward):
+    """A reward that judges the answer: the column ``extracted`` where there is one, else the completion.
+
+    Question answering brings that column: what was read from the completion, ``""`` for no answer.
+    """
+
+    def __call__(self, prompts: Sequence[str], completions: Texts, **columns: Any) -> list[float | None]:
+        """Score each answer; raises as :class:`ReferenceReward`."""
+        return super().__call__(prompts, answers_in(completions, columns), **columns)
+
+
+EXTRACTED = "extracted"
+
+
+def answers_in(completions: Texts, columns: Mapping[str, Any]) -> Texts:
+    """What to judge: the column ``extracted``, the answers read from the completions; else the completions."""
+    return completions if columns.get(EXTRACTED) is None else columns[EXTRACTED]
+
+
 def read_column(reward: Any, column: str, columns: Mapping[str, Any]) -> Sequence[Any]:
     """The column ``column``; raises UnknownNameError, naming the reward, if it is not there."""
     if column not in columns:

@@ -34,6 +34,10 @@ CASES = [
     ("distinct", SENTENCE, {}, 0, 1),
     ("keywords", SENTENCE, {"keywords": [["lamp", "warm light"]]}, 0, 1),
     ("grammar", REVIEW, {}, 0, 1),
+    ("numeric_match", "1,250.50", {"reference": [["7", "1250.5"]]}, 0, 1),
+    ("choice_accuracy", "B.", {"reference": ["red"], "choices": [["blue", "red"]]}, 0, 1),
+    ("brevity", "red", {}, 0, 1),
+    ("verifier", "red", {"score": ["red".__eq__]}, 0, 1),
 ]
 
 
@@ -56,7 +60,8 @@ def score(spec: str, completion: str | None, **columns: list) -> float:
 def test_every_registered_name_has_a_case() -> None:
     goals = {"goal_success", "slots_filled", "politeness", "partner"}
     turns = {"turn_cost", "asked_again", "non_repetition", "user_sentiment"}
-    elsewhere = {"sentiment", "fluency", "relevance", *goals, *turns}
+    answers = {"answer_format", "supporting_sentence"}
+    elsewhere = {"sentiment", "fluency", "relevance", *goals, *turns, *answers}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered
