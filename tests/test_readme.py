@@ -7,9 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 
+from agents.evaluation import evaluate_agent
+from agents.evaluation.text_agents import Speaker
 from benchmarks import readme
+from lm_envs import rewards
+from lm_envs.dialogue import partners
+from lm_envs.wrappers import TextInterface
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,13 +33,16 @@ def test_a_missing_part_is_reported():
 def test_links_lead_somewhere():
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", TEXT) if not link.startswith("http")]
     assert links and all((ROOT / link).exists() for link in links)
+    headings = {re.sub(r"[^\w -]", "", line).replace(" ", "-").lower() for line in re.findall(r"^#+ (.*)", TEXT, re.M)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= headings
 
 
-TRAINING = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.S) if "model.learn(" in block]
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+TRAINING = [block for block in BLOCKS if "model.learn(" in block]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN"])
+@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN", "DQN on acts"])
 def test_the_training_examples_run(code, tmp_path):
     shorter = re.sub(r"model\.learn\([\d_]+", "model.learn(2_500", code)
     assert shorter != code
@@ -43,14 +52,65 @@ def test_the_training_examples_run(code, tmp_path):
     assert (tmp_path / "ppo.zip").exists() == ("model.save" in code)
 
 
-def test_the_environment_lines_run(tmp_path, monkeypatch):
+def test_the_environment_lines_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "prompts.jsonl").write_text('{"prompt": "We bought this lamp."}\n')
-    blocks = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.S) if "gym.make" in block]
-    scope: dict[str, object] = {}
+    (tmp_path / "personas.txt").write_text("You want a table for two.\nYour phone is broken.\n" * 10)
+    (dialogues,) = re.findall(r"```json\n(.*?)```", TEXT, re.S)
+    (tmp_path / "dialogues.jsonl").write_text(dialogues)
+    blocks = [block for block in BLOCKS if "gym.make" in block]
+
+    async def ask_my_service(history):
+        return "Thank you." if history else "Hello."
+
+    scope: dict[str, object] = {"ask_my_service": ask_my_service}
     for block in blocks:
         exec(block, scope)
-    assert len(blocks) == 2
+    assert len(blocks) == 8
+    shown = capsys.readouterr().out
+    assert shown.startswith("user ") and "\nagent " in shown and "'goal_success': " in shown
+
+
+def test_what_the_acts_are_and_say_is_shown():
+    (block,) = [block for block in BLOCKS if "act_names" in block]
+    scope: dict[str, object] = {"gym": gymnasium}
+    exec(block, scope)
+    listed = re.findall(r'"([\w.]+)"', re.search(r"act_names  # \((.*)\)", block)[1])
+    names = scope["env"].unwrapped.act_names
+    assert (*names[:2], *names[-4:]) == tuple(listed)
+    assert eval(re.search(r"# (info.* == .*)", block)[1], scope)
+
+
+def test_a_partner_of_ones_own_is_asked():
+    (code,) = [block for block in BLOCKS if "class Traveller" in block]
+    scope: dict[str, object] = {"gym": gymnasium}
+    exec(code, scope)
+    env = TextInterface(gymnasium.make("Dialogue-v0", partner=scope["Traveller"]))
+    env.reset(seed=0)
+    assert env.step("Straight on.")[:3] == ("Sorry?", 0.0, False)
+    _, reward, terminated, _, info = env.step("On your left.")
+    assert (reward, terminated, info["reward_terms"]) == (1.0, True, {"partner": 1.0})
+
+
+def test_the_agent_that_speaks_text_is_one():
+    (code,) = [block for block in BLOCKS if "my_agents.py" in block]
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    assert evaluate_agent(Speaker(scope["polite"]), "Dialogue-v0", n_prompts=4).metrics["turns"].mean >= 1
+
+
+def test_partners_and_rewards_are_named_with_what_they_are():
+    rows = dict(re.findall(r'^\| `"(\w+)"` \|.*\| (.*) \|$', TEXT.split("### Partners")[1], re.M)[:3])
+    assert set(rows) == set(partners.names())
+    for name, default in rows.items():
+        reward = partners.get(name).default_reward
+        weighted = {reward: 1.0} if isinstance(reward, str) else reward
+        terms = re.findall(r"([\d.]*) ?`(\w+)`", default)
+        assert {term: float(weight or 1) for weight, term in terms} == weighted
+    paid = re.findall(r"^\| `(\w+)` \|[^|]*\| (each turn|at the end) \|", TEXT, re.M)
+    assert len(paid) == 9
+    for name, when in paid:
+        assert getattr(rewards.registered(name), "per_turn", False) == (when == "each turn"), name
 
 
 def test_its_commands_exist():
