@@ -177,16 +177,20 @@ class Person(Partners):
     def reply(self, rows: Sequence[int], histories: Sequence[list[Message]]) -> list[Reply]:
         """Let the person answer."""
         self._voice.pause()
-        _show_act(histories[0][-1]["content"])
+        _show_act(histories[0])
         typed = read_line()
         return [Reply(typed, done=is_farewell(typed))]
 
 
-def _show_act(text: str) -> None:
-    """What the small world's grammar makes of the agent's turn, if anything."""
+def _show_act(history: Sequence[Message]) -> None:
+    """What the small world's grammar makes of the agent's turn, given what the person has said; if anything."""
     from lm_envs.world.understanding import understand
 
-    found = understand("assistant", text)
+    domain: str | None = None
+    for message in history[:-1]:
+        heard = understand("user", message["content"], domain) if message["role"] == "user" else None
+        domain = (heard and heard.domain) or domain
+    found = understand("assistant", history[-1]["content"], domain)
     if found is not None:
         values = " ".join(f"{slot}={value!r}" for slot, value in found.slots.items())
         console().print(Text(f"        [{found.act}{' ' + values if values else ''}]", "dim"), soft_wrap=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agents.cli.messages import console
-from agents.cli.talk import Voice, is_farewell
+from agents.cli.talk import Voice, _show_act, is_farewell
+from lm_envs.dialogue.partners import Message
 from lm_envs.vocabulary import load_vocabulary
 
 
@@ -89,6 +90,13 @@ def test_characters_of_several_tokens_appear_when_they_are_complete(capsys: pyte
 )
 def test_farewells(text: str, ends: bool) -> None:
     assert is_farewell(text) is ends
+
+
+def test_the_agents_act_is_read_as_one_of_what_the_person_speaks_about(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = ("Good evening. My phone does not work.", "I am sorry. What is wrong with it?")
+    _show_act([Message(role=role, content=text) for role, text in zip(("user", "assistant"), turns, strict=True)])
+    _show_act([Message(role="assistant", content=turns[1])])
+    assert capsys.readouterr().out.split() == ["[ask.fault.fault]", "[ask.return.reason]"]
 
 
 @pytest.mark.parametrize(
