@@ -5,7 +5,7 @@ models and rewards are imported when they are first used.
 
     import gymnasium as gym, lm_envs
     env = gym.make("TextGen-v0")
-    envs = gym.make_vec("TextGen-v0", num_envs=64)
+    envs = gym.make_vec("Dialogue-v0", num_envs=64)
 """
 
 from __future__ import annotations

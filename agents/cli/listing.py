@@ -103,4 +103,4 @@ def first_line(thing: object) -> str:
     if isinstance(thing, functools.partial):
         fixed = ", ".join(f"{name}={value!r}" for name, value in thing.keywords.items())
         return f"{first_line(thing.func)} ({fixed})"
-    return (inspect.getdoc(thing) or "").partition("\n")[0]
+    return (inspect.getdoc(thing) or "").partition("\n")[0].replace("``", "'")

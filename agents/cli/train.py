@@ -62,6 +62,7 @@ def train(
 
     Example: lm-envs train TextGen-v0 --task reviews --model tiny --seed 0
     Example: lm-envs train --algo dqn --observation hidden
+    Example: lm-envs train Dialogue-v0
     """
     given = dict(locals())  # every option by its name
     with errors_as_messages(debug):

@@ -87,7 +87,7 @@ def _draw_line(axes: Any, points: list[tuple[float, ...]], label: str, **style: 
 def _draw_ends(axes: Any, evaluation: Mapping[str, Any], metric: str, color: str) -> None:
     """Held-out mean and interval of one metric, before and after training."""
     greedy = "greedy, " if evaluation.get("after", {}).get("deterministic") else ""
-    label: str | None = f"held-out prompts, {greedy}95% interval"
+    label: str | None = f"held-out episodes, {greedy}95% interval"
     for moment in ("before", "after"):
         result = evaluation.get(moment)
         if result is not None and metric in result["metrics"]:

@@ -26,7 +26,8 @@ class DialogueEnv(TokenEnv):
     | `replay` | nobody: contexts from your own dialogues; one turn, scored by a reference  | overlap with it          |
 
     Or one of your own: a class with `open(rng)` and `reply(history)`, or a function of the messages so far, plain or
-    `async`; see `lm_envs.dialogue.partners`.
+    `async`; see `lm_envs.dialogue.partners`. Its default reward is the sum of the terms of its replies: 0 where they
+    are plain texts, so name a `reward` then.
 
     `gym.make_vec("Dialogue-v0", num_envs=64)` makes `DialogueVectorEnv`: the same conversations in one pair of
     arrays, whose users answer in one batch.

@@ -40,6 +40,7 @@ def test_list(cli: Callable) -> None:
     assert result.exit_code == 0
     for name in ("TextGen-v0", "Dialogue-v0", "reviews", "agenda", "sentiment", "tiny", "stable_baselines3.PPO"):
         assert name in result.stdout
+    assert "The partner's score 'politeness'" in result.stdout and "``" not in result.stdout
     assert "sentiment" not in cli("list", "tasks").stdout
     wrong = cli("list", "rewrds")
     assert wrong.exit_code == 2 and "Did you mean 'rewards'?" in wrong.stderr
