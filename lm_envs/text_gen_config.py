@@ -103,6 +103,10 @@ class TextGenConfig:
             )
         return _checked_dataset(dataset)
 
+    def n_starts(self) -> int:
+        """Number of prompts that an episode can start with."""
+        return len(self.load_dataset(self.load_task()))
+
     def load_reward(self, task: Task | None) -> RewardSum:
         """The reward: the user's, else the task's; it uses this environment's model where it needs one."""
         spec = task.reward if self.reward is None and task is not None else self.reward

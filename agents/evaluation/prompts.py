@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lm_envs.environment_configs import config_class
 from lm_envs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,12 +24,8 @@ def load_prompts(env_kwargs: dict[str, Any] | None, split: str) -> PromptDataset
 
 
 def n_starts(env_kwargs: dict[str, Any] | None, split: str, env_id: str = "TextGen-v0") -> int:
-    """With how many different prompts, or scenarios of ``Dialogue-v0``, an episode can start."""
-    if env_id != "Dialogue-v0":
-        return len(load_prompts(env_kwargs, split))
-    from lm_envs.dialogue.config import DialogueConfig
-
-    return DialogueConfig(**{**(env_kwargs or {}), "split": split}).load_partners(num_rows=1).n_scenarios
+    """With how many different prompts, scenarios or questions an episode can start."""
+    return int(config_class(env_id)(**{**(env_kwargs or {}), "split": split}).n_starts())
 
 
 def choose_prompts(

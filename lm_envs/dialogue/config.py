@@ -105,6 +105,10 @@ class DialogueConfig:
             )
         return partners
 
+    def n_starts(self) -> int:
+        """Number of scenarios that an episode can start with."""
+        return self.load_partners(num_rows=1).n_scenarios
+
     def load_reward(self, partners: Partners) -> RewardSum:
         """The reward: the user's, else the partner's; it uses this environment's model where it needs one."""
         spec = partners.default_reward if self.reward is None else self.reward
