@@ -81,8 +81,9 @@ class ChatFrames:
             ended: Whether the agent wrote the token that ends its turn, so that it must not come again.
         """
         before, after = self._between
-        found = _token_ids(self.vocabulary.tokenizer, [f"{before}{text}{after}" for text in texts])
-        return [ids[len(self._turn_end) :] if done else ids for ids, done in zip(found, ended, strict=True)]
+        skipped = [len(self._turn_end) if done else 0 for done in ended]
+        framed = [_remembered_ids(self.vocabulary, f"{before}{text}{after}") for text in texts]
+        return [list(ids[start:]) for ids, start in zip(framed, skipped, strict=True)]
 
     def answer_length(self, ended: bool) -> int:
         """How many tokens the frame of a user's turn takes, where the agent has ``ended`` its turn and where not."""
@@ -124,6 +125,12 @@ class ChatFrames:
 
 def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False)["input_ids"]] if texts else []
+
+
+@lru_cache(maxsize=8192)
+def _remembered_ids(vocabulary: Vocabulary, text: str) -> tuple[int, ...]:
+    """The tokens of a text that comes again: simulated users have few words."""
+    return tuple(_token_ids(vocabulary.tokenizer, [text])[0])
 
 
 @lru_cache(maxsize=16)
