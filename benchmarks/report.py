@@ -28,6 +28,12 @@ RATIOS = {
         ("end_to_end", "project", "textbook"),
         ("peak_memory", "project", "textbook"),
     ),
+    "dialogue": (
+        ("rollout", "dialogue", "textgen"),
+        ("update", "dialogue", "textgen"),
+        ("end_to_end", "dialogue", "textgen"),
+        ("rollout", "dialogue_ragged", "textgen_ragged"),
+    ),
 }
 
 
@@ -54,7 +60,7 @@ def compare(runs: list[Run], algorithm: str = "ppo") -> list[dict[str, Any]]:
 
     Args:
         runs: Measurements of ``benchmarks.worker``, each with its ``round``.
-        algorithm: ``"ppo"`` or ``"dqn"``: which ratios.
+        algorithm: ``"ppo"``, ``"dqn"`` or ``"dialogue"``: which ratios.
     """
     found = {(run["round"], _length(run), run["system"]): run for run in runs}
     lengths = list(dict.fromkeys(_length(run) for run in runs))

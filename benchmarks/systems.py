@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch as th
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
-from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from agents import LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer
@@ -29,25 +31,33 @@ class Outcome(NamedTuple):
         iterations: Seconds by phase of each iteration that counts.
         tokens: Tokens, that is transitions, in each of them.
         note: What was measured on a part of the work only; empty otherwise.
+        shares: Shares of the rollout's time, by name, where they were measured.
     """
 
     iterations: list[dict[str, float]]
     tokens: int
     note: str
+    shares: Mapping[str, float] = MappingProxyType({})
 
 
-def run_project(workload: Workload) -> Outcome:
-    """Stock PPO with this project's policy, buffer and KL callback."""
+def run_project(workload: Workload, venv: VecEnv | None = None) -> Outcome:
+    """Stock PPO with this project's policy, buffer and KL callback.
+
+    Args:
+        workload: What it does.
+        venv: The environment; None for the workload's.
+    """
     kl = None if workload.kl_coef is None else ReferenceKLCallback(workload.kl_coef)
     ppo = PPO(
         LMActorCriticPolicy,
-        workload.make_venv(),
+        workload.make_venv() if venv is None else venv,
         n_steps=workload.new_tokens,
         batch_size=workload.minibatch * workload.new_tokens,
         rollout_buffer_class=SequenceRolloutBuffer,
         **_ppo_arguments(workload),
     )
-    watch = _learn(ppo, kl, workload.warmup + workload.iterations)
+    clock = time.process_time if workload.processor_time else time.perf_counter
+    watch = _learn(ppo, kl, workload.warmup + workload.iterations, clock)
     return Outcome(watch.iterations[workload.warmup :], workload.tokens, "")
 
 
@@ -196,8 +206,10 @@ class Lap(BaseCallback):
         return True
 
 
-def _learn(ppo: PPO, kl: BaseCallback | None, iterations: int) -> Stopwatch:
-    watch = Stopwatch(str(ppo.device))
+def _learn(
+    ppo: PPO, kl: BaseCallback | None, iterations: int, clock: Callable[[], float] = time.perf_counter
+) -> Stopwatch:
+    watch = Stopwatch(str(ppo.device), clock)
     scoring = [] if kl is None else [kl]
     callback = CallbackList([Lap(watch, "rollout", leads=True), *scoring, Lap(watch, "scoring", leads=False)])
     ppo.learn(iterations * ppo.n_steps * ppo.n_envs, callback=callback)

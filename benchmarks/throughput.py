@@ -70,15 +70,15 @@ def run(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
         base = _base_workload(settings, model)
         if settings.algorithm == "dqn":
             head["replay_memory"] = [row for length in settings.lengths for row in _replay_memory(_at(base, length))]
-        plan = list(_plan(base, settings.lengths, settings.systems, settings.rounds))
-        for round_number, system, workload in plan:
+        planned = list(plan(base, settings.lengths, settings.systems, settings.rounds))
+        for round_number, system, workload in planned:
             label = f"{system} {workload.prompt_tokens}+{workload.new_tokens}"
-            print(f"[{len(runs) + 1}/{len(plan)}] {label}", file=sys.stderr, flush=True)
-            runs.append({"round": round_number, **_measured(system, workload)})
+            print(f"[{len(runs) + 1}/{len(planned)}] {label}", file=sys.stderr, flush=True)
+            runs.append({"round": round_number, **measured(system, workload)})
             yield {**head, "runs": runs, "summary": summarise(runs), "ratios": compare(runs, settings.algorithm)}
 
 
-def _plan(
+def plan(
     base: Workload, lengths: Sequence[tuple[int, int]], systems: Sequence[str], rounds: int
 ) -> Iterator[tuple[int, str, Workload]]:
     """Every measurement in its order; every other round goes through the systems backwards."""
@@ -98,7 +98,8 @@ def _replay_memory(workload: Workload) -> list[dict[str, Any]]:
     return rows
 
 
-def _measured(system: str, workload: Workload) -> dict[str, Any]:
+def measured(system: str, workload: Workload) -> dict[str, Any]:
+    """What :func:`benchmarks.worker.measure` returns, measured in a process of its own."""
     return _in_fresh_process("measure", system, json.dumps(dataclasses.asdict(workload)), threads=workload.threads)
 
 

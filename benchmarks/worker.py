@@ -27,7 +27,8 @@ def measure(system: str, workload: Workload) -> dict[str, Any]:
 
     Returns:
         ``system``, lengths, ``tokens`` measured, ``seconds`` by phase, tokens/s (``rollout``, ``update`` and
-        ``end_to_end``: rollout, scoring and update together), ``peak_memory`` in bytes, ``note``.
+        ``end_to_end``: rollout, scoring and update together), ``peak_memory`` in bytes, ``note``, ``shares`` of the
+        rollout's time by name.
     """
     outcome = systems_of(workload.algorithm)[system](workload)
     tokens = outcome.tokens * len(outcome.iterations)
@@ -43,6 +44,7 @@ def measure(system: str, workload: Workload) -> dict[str, Any]:
         "end_to_end": tokens / sum(seconds.values()),
         "peak_memory": peak_memory(workload.device),
         "note": outcome.note,
+        "shares": dict(outcome.shares),
     }
 
 
@@ -54,9 +56,9 @@ def replay_memory(workload: Workload) -> dict[str, Any]:
 
 
 def systems_of(algorithm: str) -> dict[str, Any]:
-    """The systems of ``"ppo"`` or ``"dqn"``, by name."""
-    module = {"ppo": "benchmarks.systems", "dqn": "benchmarks.dqn_systems"}[algorithm]
-    return importlib.import_module(module).SYSTEMS
+    """The systems of ``"ppo"``, ``"dqn"`` or ``"dialogue"``, by name."""
+    module = {"ppo": "systems", "dqn": "dqn_systems", "dialogue": "dialogue_systems"}[algorithm]
+    return importlib.import_module(f"benchmarks.{module}").SYSTEMS
 
 
 def main() -> None:

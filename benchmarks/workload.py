@@ -35,10 +35,14 @@ class Workload:
         textbook_transitions: The textbook system's rollout and update are measured on at most about this many
             transitions.
         textbook_tokens: Most tokens, padding included, in a minibatch of PPO's textbook system.
-        algorithm: ``"ppo"`` or ``"dqn"``.
+        algorithm: ``"ppo"``, ``"dqn"``, or ``"dialogue"``: PPO with turns.
         batch_size: DQN's transitions in a gradient step; divides ``n_envs * new_tokens``.
         prefill: DQN's rollouts of random tokens before anything is measured.
         replay_transitions: Capacity, in transitions, of the replay buffers whose memory is measured.
+        n_turns: Turns of the agent in a dialogue; divides ``new_tokens``.
+        user_tokens: Tokens of every turn of the user in a dialogue.
+        processor_time: Whether PPO's seconds are processor time: with one thread that is the time of a machine on which
+            nobody else is busy.
     """
 
     model: str
@@ -59,16 +63,21 @@ class Workload:
     batch_size: int = 512
     prefill: int = 4
     replay_transitions: int = 100_000
+    n_turns: int = 8
+    user_tokens: int = 8
+    processor_time: bool = False
 
     def __post_init__(self) -> None:
         """Check what would otherwise be measured wrongly."""
         for name in ("prompt_tokens", "new_tokens", "n_envs", "minibatch", "measured_tokens", "batch_size", "prefill"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.algorithm == "ppo" and self.n_envs % self.minibatch:
+        if self.algorithm != "dqn" and self.n_envs % self.minibatch:
             raise ValueError(f"minibatch must divide n_envs={self.n_envs}, got {self.minibatch}")
         if self.algorithm == "dqn" and self.tokens % self.batch_size:
             raise ValueError(f"batch_size must divide n_envs * new_tokens={self.tokens}, got {self.batch_size}")
+        if self.algorithm == "dialogue" and self.new_tokens % self.n_turns:
+            raise ValueError(f"n_turns must divide new_tokens={self.new_tokens}, got {self.n_turns}")
 
     @property
     def tokens(self) -> int:

@@ -195,7 +195,7 @@ def test_failing_process_is_reported(folder: str) -> None:
 
 
 def test_systems_take_turns_in_alternating_order(folder: str) -> None:
-    plan = list(throughput._plan(toy(folder), [(1, 2), (3, 4)], ["project", "generate"], rounds=2))
+    plan = list(throughput.plan(toy(folder), [(1, 2), (3, 4)], ["project", "generate"], rounds=2))
     assert [(r, system, w.prompt_tokens, w.new_tokens, w.seed) for r, system, w in plan] == [
         (0, "project", 1, 2, 0),
         (0, "generate", 1, 2, 0),
