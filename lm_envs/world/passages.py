@@ -96,7 +96,8 @@ def _recogniser(symbol: str) -> Recogniser:
 
 
 @lru_cache(maxsize=1)
-def _genders() -> dict[str, str]:
+def genders() -> dict[str, str]:
+    """The names of the world's people, each with the gender ``"f"`` or ``"m"``."""
     grammar = passage_grammar()
     return {o.symbols[0]: g for g in "fm" for o in grammar.alternatives(f"{{name.{g}}}")}
 
@@ -138,18 +139,18 @@ def _draw(rng: np.random.Generator) -> Passage:
 
 
 def _draw_facts(rng: np.random.Generator) -> list[Fact]:
-    people = list(rng.choice(sorted(_genders()), size=int(rng.integers(1, 3)), replace=False))
+    people = list(rng.choice(sorted(genders()), size=int(rng.integers(1, 3)), replace=False))
     facts: list[Fact] = []
     for person in people:
         n_facts = int(rng.integers(3, 5)) if len(people) == 1 else int(rng.integers(2, 4))
         frames = rng.choice(list(FRAMES), size=n_facts, replace=False)
-        facts += [_state(str(person), str(frame), not i, rng) for i, frame in enumerate(frames)]
+        facts += [state(str(person), str(frame), not i, rng) for i, frame in enumerate(frames)]
     return facts
 
 
-def _state(person: str, frame: str, first: bool, rng: np.random.Generator) -> Fact:
-    """State a random fact; later mentions of a person are mostly pronouns."""
-    grammar, gender = passage_grammar(), _genders()[person]
+def state(person: str, frame: str, first: bool, rng: np.random.Generator) -> Fact:
+    """State a random fact of a frame; unless it is the first about a person, mostly a pronoun stands for the person."""
+    grammar, gender = passage_grammar(), genders()[person]
     slots = {slot: " ".join(grammar.generate(slot, rng)) for slot in FRAMES[frame]}
     subject = person if first or rng.random() < 0.3 else _PRONOUNS[gender]
     words = grammar.generate(f"fact.{frame}.{gender}", rng, {**slots, f"subject.{gender}": subject})
@@ -159,7 +160,7 @@ def _state(person: str, frame: str, first: bool, rng: np.random.Generator) -> Fa
 def _ask(facts: list[Fact], rng: np.random.Generator) -> Question:
     """Ask for a value that a fact tells, or for something that is not told about its person."""
     fact = facts[rng.integers(len(facts))]
-    gender = _genders()[fact.person]
+    gender = genders()[fact.person]
     if rng.random() < _UNANSWERABLE_SHARE:
         told = {f.frame for f in facts if f.person == fact.person}
         frame = str(rng.choice([name for name in FRAMES if name not in told]))
@@ -192,9 +193,9 @@ def check_passage(text: str) -> GrammarReport:
                 return GrammarReport(False, f"sentence {position + 1} states no fact: {str(sentence)!r}")
             if sentence in sentences[:position]:
                 return GrammarReport(False, f"sentence {position + 1} repeats an earlier one: {str(sentence)!r}")
-            person = next((word for word in sentence.words if word in _genders()), person)
+            person = next((word for word in sentence.words if word in genders()), person)
             pronouns = {"he", "she"}.intersection(map(str.lower, sentence.words))
-            if pronouns - {_PRONOUNS.get(_genders().get(person, ""))}:
+            if pronouns - {_PRONOUNS.get(genders().get(person, ""))}:
                 return GrammarReport(
                     False, f"sentence {position + 1} has a pronoun without a person: {str(sentence)!r}"
                 )

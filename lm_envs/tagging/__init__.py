@@ -1,0 +1,1 @@
+"""``Tagging-v0``: entities in sentences, labelled word by word."""
