@@ -13,7 +13,6 @@ from typing import Any
 from agents.recipes.algorithms import ALGORITHMS, check_algorithm
 from agents.recipes.env_wrappers import WrapperStack, read_entries, with_candidates, wrapper_stack
 from agents.recipes.files import Recipe, read_recipe, recipe_file
-from lm_envs.dialogue.config import DEFAULT_PARTNER
 from lm_envs.environment_configs import config_class
 from lm_envs.errors import CheckpointError, ConfigurationError, UnknownNameError
 
@@ -21,6 +20,8 @@ SMALL_WORLD_TASKS = ("reviews",)
 """Tasks whose prompt and completion together are text that ``lm_envs.world`` can check: the reward ``grammar``."""
 
 DEFAULT_TASKS = {"TextGen-v0": "reviews"}
+DEFAULT_SUBJECTS = {"Dialogue-v0": "agenda", "QA-v0": "passages"}
+"""What an environment without tasks is about where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class TrainConfig:
         """The task, the partner, or the name of the data set's file."""
         if self.dataset is not None:
             return PurePath(self.dataset).stem
-        return str(self.task or self.env_kwargs.get("partner") or DEFAULT_PARTNER)
+        return str(self.task or self.env_kwargs.get("partner") or DEFAULT_SUBJECTS[self.env_id])
 
     def environment_kwargs(self) -> dict[str, Any]:
         """Keyword arguments for ``gym.make``, without the split."""

@@ -1,0 +1,174 @@
+"""Questions that run side by side: answered token by token, or by one choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lm_envs.episodes import StepOutcome
+from lm_envs.errors import DataError
+from lm_envs.legal_actions import LegalActions
+from lm_envs.payments import Completions
+from lm_envs.qa.config import QAConfig
+from lm_envs.qa.constraint import ChoiceTrie, OnlyChoices, choice_tokens
+from lm_envs.qa.extraction import extractor
+from lm_envs.qa.one_choice import OneChoice
+from lm_envs.qa.questions import Question
+from lm_envs.rendering import EpisodeView, Piece
+from lm_envs.text_episodes import TextEpisodes
+from lm_envs.token_state import IntArray
+from lm_envs.vocabulary import Vocabulary, load_vocabulary
+
+ANSWER_COLUMNS: tuple[str, ...] = ("reference", "extracted", "choices")
+CHECKED_QUESTIONS = 4096  # whose answers are checked at construction; a generator has more
+
+
+class QAEpisodes(TextEpisodes):
+    """``num_rows`` questions with answers that can be checked."""
+
+    def __init__(self, config: QAConfig, num_rows: int) -> None:
+        """Load tokenizer, questions and reward; fails on everything that could fail later.
+
+        Args:
+            config: The environment's arguments.
+            num_rows: Number of episodes side by side.
+
+        Raises:
+            ConfigurationError: The observation is longer than what the model was built for, or choices are asked for
+                where there are none.
+            DataError: The data is malformed, or a gold answer is longer than ``max_new_tokens``.
+            ModelError: The model cannot be loaded.
+            UnknownNameError: No such data set, split, reward or column.
+        """
+        self.config = config
+        self.questions = config.load_questions()
+        rewards = config.load_reward(self.questions)
+        rewards.check_columns((*self.questions.columns, *ANSWER_COLUMNS))
+        self.extract = extractor(self.questions.default_answer if config.answer is None else config.answer)
+        vocabulary = load_vocabulary(config.model, config.trust_remote_code)
+        self.chooses = config.actions == "choice"
+        super().__init__(config, rewards, vocabulary, self._rule(vocabulary, num_rows), num_rows)
+        self._asked: list[Question | None] = [None] * num_rows
+        if not self.chooses:
+            self._check_answers()
+
+    def _rule(self, vocabulary: Vocabulary, num_rows: int) -> LegalActions:
+        """Which actions are legal."""
+        if self.chooses:
+            return OneChoice(self.questions.max_choices, num_rows)
+        return OnlyChoices(vocabulary, num_rows) if self.config.constrain else LegalActions(vocabulary.size)
+
+    @property
+    def n_starts(self) -> int:
+        """Number of questions in the split."""
+        return len(self.questions)
+
+    @property
+    def _action_noun(self) -> str:
+        return "choice's number" if self.chooses else super()._action_noun
+
+    @property
+    def _out_of_range(self) -> str:
+        return f"is none of the {self.questions.max_choices} choices" if self.chooses else super()._out_of_range
+
+    def _question(self, row: int) -> Question:
+        question = self._asked[row]
+        assert question is not None
+        return question
+
+    def _begin(self, rows: IntArray, indices: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        asked = [self.questions[int(index)] for index in indices]
+        for row, question in zip(rows.tolist(), asked, strict=True):
+            self._asked[row] = question
+            if isinstance(self.legal_actions, OnlyChoices):
+                tokens = choice_tokens(self.vocabulary, question.prompt, question.choices)
+                self.legal_actions.begin(row, ChoiceTrie(tokens, self.vocabulary.eos_ids))
+            elif isinstance(self.legal_actions, OneChoice):
+                self.legal_actions.begin(row, len(question.choices))
+        return self._prompt_ids([question.prompt for question in asked])
+
+    def _prompt_ids(self, prompts: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Prompts as tokens; of one that is too long the end is kept, and the begin-of-text token if there is one."""
+        tokenizer, width = self.vocabulary.tokenizer, self.config.max_prompt_tokens
+        found = [list(ids) for ids in tokenizer(list(prompts))["input_ids"]]
+        bos = tokenizer.bos_token_id
+        for k, ids in enumerate(found):
+            if len(ids) > width:
+                found[k] = [bos, *ids[len(ids) - width + 1 :]] if bos is not None and ids[0] == bos else ids[-width:]
+        lengths = np.array([len(ids) for ids in found])
+        padded = np.zeros((len(found), int(lengths.max())), dtype=np.int32)
+        for k, ids in enumerate(found):
+            padded[k, : len(ids)] = ids
+        return padded, lengths
+
+    def _prompt(self, row: int) -> str:
+        return self._question(row).prompt
+
+    def _own_columns(self, rows: IntArray, texts: Sequence[str]) -> dict[str, Sequence[Any]]:
+        asked = [self._question(row) for row in rows]
+        own = {name: [question.columns[name] for question in asked] for name in self.questions.columns}
+        return {
+            **own,
+            "reference": [list(question.answers) for question in asked],
+            "extracted": [self._answer(text) for text in texts],
+            "choices": [list(question.choices) for question in asked],
+        }
+
+    def _answer(self, text: str) -> str:
+        """The answer in a completion; a choice is one as it is."""
+        return text if self.chooses else self.extract(text)
+
+    def _own_infos(self, rows: IntArray, finished: Completions) -> list[dict[str, Any]]:
+        return [
+            self._own_info(self._question(row), self._answer(text))
+            for row, text in zip(rows, finished.texts, strict=True)
+        ]
+
+    def _own_info(self, question: Question, answer: str) -> dict[str, Any]:
+        right = bool(answer) and self.questions.is_right(question, answer)
+        return {"answer": answer, "reference": list(question.answers), "is_success": right}
+
+    def view(self, row: int, info: Mapping[str, Any] | None = None) -> EpisodeView:
+        """What there is to see of the episode in a row; ``info`` is the one of its end."""
+        if not self.chooses or info is None:
+            return super().view(row, info)
+        return EpisodeView.ended((Piece(self._prompt(row), False), Piece(f" {info['completion']}", True)), info)
+
+    def _check_answers(self) -> None:
+        """Raise a DataError for a gold answer that cannot be written: one of each question's has to fit."""
+        numbers = range(min(len(self.questions), CHECKED_QUESTIONS))
+        asked = [self.questions[number] for number in numbers]
+        texts = [f" {answer}" for question in asked for answer in question.answers]
+        lengths = iter([len(ids) for ids in self.vocabulary.tokenizer(texts, add_special_tokens=False)["input_ids"]])
+        shortest = np.array([min(next(lengths) for _ in question.answers) for question in asked])
+        if (shortest > self.config.max_new_tokens).any():
+            first = int(np.argmax(shortest > self.config.max_new_tokens))
+            raise DataError(
+                f"the answer to question {first} takes {shortest[first]} tokens, more than max_new_tokens="
+                f"{self.config.max_new_tokens}: {asked[first].answers[0]!r:.80}. Set max_new_tokens={shortest.max()} "
+                "or more; an end-of-text token comes on top"
+            )
+
+    def _step(self, actions: npt.NDArray[np.int64]) -> StepOutcome:
+        """Append one token to every row, or choose."""
+        if not self.chooses:
+            return super()._step(actions)
+        rows = list(range(self.num_rows))
+        texts = [self._choice(row, action) for row, action in zip(rows, actions.tolist(), strict=True)]
+        columns = {
+            **self._own_columns(np.array(rows), texts),
+            "prompt_ids": [self.state.prompt_ids(row).tolist() for row in rows],
+        }
+        chosen = Completions([self._prompt(row) for row in rows], texts, columns)
+        ended = np.arange(self.num_rows)
+        payment = self.payments.pay(chosen, ended)
+        infos = self._infos(ended, ["choice"] * self.num_rows, chosen, payment)
+        return StepOutcome(payment.rewards, ended, [{**info, "n_new_tokens": 1} for info in infos], {})
+
+    def _choice(self, row: int, action: int) -> str:
+        """The text of a choice; none where the question has fewer."""
+        choices = self._question(row).choices
+        return choices[action] if action < len(choices) else ""
