@@ -25,6 +25,9 @@ from lm_envs.world import dialogue_items
 TIRELESS = 2**20
 """Patience of a user that never leaves."""
 
+TOLERATED = 0.01
+"""Share of episodes that may be shorter: by chance the model writes the token that it hardly ever writes."""
+
 
 class Clock:
     """Seconds of processor time that have been spent between ``with clock:`` and the end of the block."""
@@ -117,17 +120,23 @@ class OutOfStep(VecEnvWrapper):
 
 
 class WholeBudget(VecEnvWrapper):
-    """Refuses episodes of any other length: their speed would be another one.
+    """Counts the episodes of any other length than the one wanted: their speed would be another one.
 
     Args:
         venv: The environments.
         new_tokens: Tokens that the agent writes in an episode.
         prompt_tokens: All other tokens of the episode.
+
+    Attributes:
+        n_episodes: Episodes that have ended.
+        others: Lengths of those that were not as wanted: tokens of the agent, and all tokens.
     """
 
     def __init__(self, venv: VecEnv, new_tokens: int, prompt_tokens: int) -> None:
         super().__init__(venv)
-        self._new_tokens, self._length = new_tokens, new_tokens + prompt_tokens
+        self.n_episodes = 0
+        self.others: list[tuple[int, int]] = []
+        self._wanted = new_tokens, new_tokens + prompt_tokens
 
     def reset(self) -> VecEnvObs:
         """Reset the environments."""
@@ -138,12 +147,19 @@ class WholeBudget(VecEnvWrapper):
         obs, rewards, dones, infos = self.venv.step_wait()
         for row in np.flatnonzero(dones):
             length = int(infos[row]["terminal_observation"]["attention_mask"].sum())
-            if (infos[row]["n_new_tokens"], length) != (self._new_tokens, self._length):
-                raise RuntimeError(
-                    f"an episode has {length} tokens, {infos[row]['n_new_tokens']} of them the agent's; expected "
-                    f"{self._length} and {self._new_tokens}: its speed would mean nothing"
-                )
+            found = infos[row]["n_new_tokens"], length
+            self.n_episodes += 1
+            if found != self._wanted:
+                self.others.append(found)
         return obs, rewards, dones, infos
+
+    def check(self) -> None:
+        """Raise a RuntimeError where more episodes than the tolerated share had another length."""
+        if len(self.others) > TOLERATED * self.n_episodes:
+            raise RuntimeError(
+                f"{len(self.others)} of {self.n_episodes} episodes did not have {self._wanted[0]} tokens of the agent "
+                f"and {self._wanted[1]} in all, but for example {self.others[0]}: their speed would mean nothing"
+            )
 
 
 def run_dialogue(workload: Workload, n_phases: int = 1) -> Outcome:
@@ -200,8 +216,10 @@ def _turn_tokens(workload: Workload) -> int:
 def _run(workload: Workload, venv: VecEnv, n_phases: int, partner: Clock) -> Outcome:
     vocabulary = load_vocabulary(workload.model)
     tokens = np.setdiff1d(np.arange(vocabulary.size), vocabulary.tokenizer.all_special_ids)
-    clocked = OutOfStep(WholeBudget(venv, workload.new_tokens, workload.prompt_tokens), n_phases, tokens, partner)
+    counted = WholeBudget(venv, workload.new_tokens, workload.prompt_tokens)
+    clocked = OutOfStep(counted, n_phases, tokens, partner)
     outcome = run_project(workload, clocked)
+    counted.check()
     laps = np.array(clocked.laps[-workload.iterations * workload.new_tokens :])
     seconds = sum(iteration["rollout"] for iteration in outcome.iterations)
     environment, partners = laps.sum(axis=0) / seconds
@@ -239,9 +257,9 @@ def prompts(vocabulary: Vocabulary, n_tokens: int) -> list[str]:
 
 
 def prepare_model(name: str, folder: Path) -> str:
-    """Save a model whose chat template ends turns by a token that the model never writes.
+    """Save a model whose chat template ends turns by a token that the model hardly ever writes.
 
-    So every turn of the agent takes its whole budget.
+    So the turns of the agent take their whole budget.
 
     Args:
         name: Alias, hub id or folder; its tokenizer has the token ``<|system|>``, and no system message is written.

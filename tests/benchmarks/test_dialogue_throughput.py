@@ -74,14 +74,17 @@ def test_conversations_have_the_length_that_was_counted(folder: str) -> None:
         assert dones.all() == (step == TURNS * TURN_TOKENS - 1)
     assert infos[0]["stop_reason"] == "max_turns" and infos[0]["n_turns"] == TURNS
     assert len(infos[0]["messages"]) == 2 * TURNS + 1 and clock.seconds > 0
+    venv.check()
+    assert (venv.n_episodes, venv.others) == (4, [])
 
 
 def test_another_length_is_refused(folder: str) -> None:
     venv = WholeBudget(dialogues(folder, Clock()), TURNS * TURN_TOKENS + 1, 0)
     venv.reset()
-    with pytest.raises(RuntimeError, match="6 of them the agent's; expected 7 and 7"):
-        for _ in range(TURNS * TURN_TOKENS):
-            venv.step(np.full(4, 20))
+    for _ in range(TURNS * TURN_TOKENS):
+        venv.step(np.full(4, 20))
+    with pytest.raises(RuntimeError, match=r"4 of 4 episodes did not have 7 tokens .* and 7 in all, .* \(6, 25\)"):
+        venv.check()
 
 
 def test_ragged_rows_end_their_turns_one_after_the_other(folder: str) -> None:
