@@ -10,6 +10,7 @@ from lm_envs.errors import UnknownNameError
 _CLASSES = {
     "TextGen-v0": ("lm_envs.text_gen_config", "TextGenConfig"),
     "Dialogue-v0": ("lm_envs.dialogue.config", "DialogueConfig"),
+    "Tagging-v0": ("lm_envs.tagging.config", "TaggingConfig"),
     "QA-v0": ("lm_envs.qa.config", "QAConfig"),
 }
 

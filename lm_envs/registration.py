@@ -7,6 +7,7 @@ import gymnasium as gym
 _ENTRY_POINTS = {
     "TextGen-v0": ("lm_envs.text_gen:TextGenEnv", "lm_envs.text_gen_vector:TextGenVectorEnv"),
     "Dialogue-v0": ("lm_envs.dialogue.env:DialogueEnv", "lm_envs.dialogue.vector_env:DialogueVectorEnv"),
+    "Tagging-v0": ("lm_envs.tagging.env:TaggingEnv", "lm_envs.tagging.vector_env:TaggingVectorEnv"),
     "QA-v0": ("lm_envs.qa.env:QAEnv", "lm_envs.qa.vector_env:QAVectorEnv"),
 }
 ENV_IDS: tuple[str, ...] = tuple(_ENTRY_POINTS)

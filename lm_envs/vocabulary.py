@@ -52,31 +52,41 @@ class Vocabulary:
         return list(texts)
 
 
-def load_vocabulary(model: str, trust_remote_code: bool = False) -> Vocabulary:
+def load_vocabulary(model: str, trust_remote_code: bool = False, may_be_encoder: bool = False) -> Vocabulary:
     """Read a model's tokenizer and configuration, once a process.
 
+    Args:
+        model: Alias, hub id or folder.
+        trust_remote_code: Run code that comes with the model.
+        may_be_encoder: Nothing is generated, so the model may be an encoder, such as BERT.
+
     Raises:
-        ModelError: There is no such model, or it is not a causal language model.
+        ModelError: There is no such model, or it is neither a causal language model nor what else it may be.
         UnknownNameError: ``model`` is almost an alias.
     """
     from lm_envs.models import load_tokenizer
 
     tokenizer = load_tokenizer(model, trust_remote_code=trust_remote_code)
-    return _read_vocabulary(model, tokenizer, trust_remote_code)
+    return _read_vocabulary(model, tokenizer, trust_remote_code, may_be_encoder)
 
 
 @lru_cache(maxsize=16)
-def _read_vocabulary(model: str, tokenizer: PreTrainedTokenizerBase, trust_remote_code: bool) -> Vocabulary:
+def _read_vocabulary(
+    model: str, tokenizer: PreTrainedTokenizerBase, trust_remote_code: bool, may_be_encoder: bool
+) -> Vocabulary:
     from transformers import AutoConfig
 
     from lm_envs.models import resolve
-    from lm_envs.models.checks import check_causal
+    from lm_envs.models.checks import check_causal, check_one_part
     from lm_envs.models.loading_errors import reported
 
     source = resolve(model)
     with reported("configuration", model, source):
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
-    check_causal(model, config, trust_remote_code)
+    if may_be_encoder:
+        check_one_part(model, config)
+    else:
+        check_causal(model, config, trust_remote_code)
     text_config = config.get_text_config()
     pad_ids = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
     return Vocabulary(

@@ -15,6 +15,7 @@ from lm_envs.rewards.combination import RewardBatch, RewardSum, RewardTerm
 from lm_envs.rewards.cross_entropy import CrossEntropy
 from lm_envs.rewards.dialogue_goals import GoalSuccess, PartnerScore, Politeness, SlotsFilled
 from lm_envs.rewards.dialogue_turns import NonRepetition, TurnCost, UserSentiment
+from lm_envs.rewards.entities import EntityF1, TokenAccuracy
 from lm_envs.rewards.evidence import SupportingSentence
 from lm_envs.rewards.fluency import Fluency
 from lm_envs.rewards.grammar import Grammar
@@ -37,6 +38,7 @@ __all__ = [
     "ChrF",
     "CrossEntropy",
     "Distinct",
+    "EntityF1",
     "ExactMatch",
     "Fluency",
     "GoalSuccess",
@@ -58,6 +60,7 @@ __all__ = [
     "SlotsFilled",
     "SupportingSentence",
     "Ter",
+    "TokenAccuracy",
     "TokenF1",
     "TurnCost",
     "UserSentiment",

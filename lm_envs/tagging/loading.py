@@ -15,7 +15,6 @@ from lm_envs.tagging.scheme import Scheme, from_iob1, types_of
 from lm_envs.tagging.sentences import TaggedSentence, TaggedSentences
 
 WORLD = "entities"
-SCHEMES = ("bio", "iob1")
 Pairs = list[tuple[Sequence[str], Sequence[str]]]
 
 

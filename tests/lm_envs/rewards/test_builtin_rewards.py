@@ -61,7 +61,8 @@ def test_every_registered_name_has_a_case() -> None:
     goals = {"goal_success", "slots_filled", "politeness", "partner"}
     turns = {"turn_cost", "asked_again", "non_repetition", "user_sentiment"}
     answers = {"answer_format", "supporting_sentence"}
-    elsewhere = {"sentiment", "fluency", "relevance", *goals, *turns, *answers}
+    labels = {"entity_f1", "token_accuracy"}
+    elsewhere = {"sentiment", "fluency", "relevance", *goals, *turns, *answers, *labels}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered
