@@ -15,6 +15,7 @@ from lm_envs.qa.sources.templates import check_template, fill
 from lm_envs.world.splits import SIZES, check_split
 
 FIRST_SEEDS = {"train": 0, "validation": 1_000_000_000, "test": 2_000_000_000}
+QUESTION = "{question}"
 LARGEST_SIZE = 1_000_000_000
 _EXAMPLE = "Write for example dataset='reasoning_gym:chain_sum', or dataset={'chain_sum': 2, 'spell_backward': 1}"
 
@@ -59,7 +60,7 @@ class ReasoningGymQuestions(Questions):
         split: str = "train",
         config: Mapping[str, Any] | None = None,
         size: int | None = None,
-        template: str = "{question}",
+        template: str = QUESTION,
     ) -> None:
         split = canonical(split)
         check_split(split)

@@ -20,7 +20,7 @@ GENERATORS = "reasoning_gym"
 # those of this package, imported when they are asked for
 _OWN = {
     "intent": ("lm_envs.qa.sources.intents", "IntentQuestions"),
-    GENERATORS: ("lm_envs.qa.sources.reasoning", "ReasoningGymQuestions"),
+    GENERATORS: ("lm_envs.qa.sources.levels", "reasoning_gym_questions"),
     "passages": ("lm_envs.qa.sources.passages", "PassageQuestions"),
     "relation": ("lm_envs.qa.sources.relations", "RelationQuestions"),
     "sentiment": ("lm_envs.qa.sources.reviews", "SentimentQuestions"),
@@ -82,7 +82,7 @@ def load_questions(dataset: Any, split: str = "train", *, dataset_kwargs: Mappin
             - a registered name: ``"passages"``, ``"sentiment"``, ``"topic"``, ``"intent"``, ``"relation"``, or one that
               you registered with :func:`register`;
             - ``"reasoning_gym:NAME"``, ``"reasoning_gym:NAME,NAME"`` or a mapping from names to weights: generators of
-              the package reasoning-gym, see :class:`lm_envs.qa.sources.reasoning.ReasoningGymQuestions`;
+              the package reasoning-gym, see :func:`lm_envs.qa.sources.levels.reasoning_gym_questions`;
             - a subclass of :class:`lm_envs.qa.questions.Questions`, or a function that returns such questions;
             - the user's own rows, in all forms that :func:`lm_envs.data.load_dataset` takes, read by
               :class:`lm_envs.qa.sources.own_data.OwnQuestions`.
