@@ -66,7 +66,7 @@ def test_the_environment_lines_run(tmp_path, monkeypatch, capsys):
     scope: dict[str, object] = {"ask_my_service": ask_my_service}
     for block in blocks:
         exec(block, scope)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     shown = capsys.readouterr().out
     assert shown.startswith("user ") and "\nagent " in shown and "'goal_success': " in shown
 
