@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch as th
 
 from agents.networks.language_model import LanguageModel
+from agents.networks.trained_model import TrainedModel
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.slot_cache import SlotCache
 
@@ -29,20 +30,17 @@ class ActingCaches:
         """Whether there is a cache for so many rows."""
         return (purpose, n_rows) in self.caches
 
-    def last_hidden(self, purpose: str, model: LanguageModel, obs: Mapping[str, th.Tensor]) -> th.Tensor:
+    def last_hidden(self, purpose: str, model: TrainedModel, obs: Mapping[str, th.Tensor]) -> th.Tensor:
         """Hidden states ``(n, hidden_size)`` after each observation's last token; only new tokens are computed.
 
         Args:
             purpose: Whose slots to use.
-            model: The model.
+            model: A causal language model.
             obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``.
         """
+        assert isinstance(model, LanguageModel)
         ids = obs["input_ids"]
-        if ids.is_floating_point():
-            raise ConfigurationError(
-                "the tokens of an observation are floating point numbers: something normalised them, such as "
-                "VecNormalize. Pass it norm_obs=False."
-            )
+        check_tokens(ids)
         key = (purpose, len(ids))
         cache = self.caches.pop(key, None)
         if cache is None or cache.device != ids.device or cache.capacity != ids.shape[1]:
@@ -54,3 +52,12 @@ class ActingCaches:
         while len(self.caches) > MOST_CACHES:
             self.caches.popitem(last=False)
         return model.last_hidden(cache, ids, obs["attention_mask"])
+
+
+def check_tokens(input_ids: th.Tensor) -> None:
+    """Raise a ConfigurationError if the tokens of an observation are no integers."""
+    if input_ids.is_floating_point():
+        raise ConfigurationError(
+            "the tokens of an observation are floating point numbers: something normalised them, such as "
+            "VecNormalize. Pass it norm_obs=False."
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch as th
 from torch import nn
 from torch.nn import functional
@@ -27,6 +29,43 @@ class Scores(nn.Module):
         """Scores ``(n, n_scores)`` float32 of hidden states ``(n, hidden_size)``."""
         normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
         return self.output(functional.silu(self.hidden(normed)))
+
+
+class Choices(Scores):
+    """Logits of choices from the hidden state, all zero at the start: at first each choice is as likely as any."""
+
+    def forward(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:  # type: ignore[override]
+        """Logits ``(n, n_choices)`` float32 of hidden states ``(n, hidden_size)``; ``columns`` are not looked at."""
+        return super().forward(hidden)
+
+
+class LabelChoices(Choices):
+    """The same for the labels of words: from a word's hidden state and the label before it.
+
+    Args:
+        hidden_size: Width of the language model.
+        n_labels: How many.
+        width: Width of the hidden layer.
+    """
+
+    def __init__(self, hidden_size: int, n_labels: int, width: int = 256) -> None:
+        super().__init__(hidden_size, n_labels, width)
+        self.previous = nn.Embedding(n_labels + 1, width)  # the last one: a sentence's start
+        nn.init.zeros_(self.previous.weight)
+
+    def forward(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:  # type: ignore[override]
+        """Logits ``(n, n_labels)`` float32.
+
+        Args:
+            hidden: ``(n, hidden_size)``.
+            columns: With ``labels`` ``(n, n_words)``, those of the words so far, -1 for none.
+        """
+        labels = columns["labels"].long()
+        count = (labels >= 0).sum(dim=1, keepdim=True)
+        last = labels.gather(1, (count - 1).clamp(min=0)).squeeze(1)
+        before = self.previous(last.where(last >= 0, self.previous.num_embeddings - 1))
+        normed = functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        return self.output(functional.silu(self.hidden(normed) + before))
 
 
 class ValueHead(Scores):

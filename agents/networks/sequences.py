@@ -1,7 +1,8 @@
 """Whole token sequences and the transitions in them.
 
-A transformer is causal, so one pass over a sequence yields the outputs of all of its prefixes. Every transition of a
-rollout is therefore a pair (row, position): the prefix of ``row`` that ends at ``position``.
+A causal transformer yields the outputs of all prefixes of a sequence in one pass. Every transition of a rollout is
+therefore a pair (row, position): the prefix of ``row`` that ends at ``position``. An encoder reads what was observed,
+so each prefix that was observed is a text of its own; where an episode's tokens stay the same, there is one.
 """
 
 from __future__ import annotations
@@ -49,33 +50,55 @@ class PackedSequences:
             self._hidden = {}
         return replace(self, rows=rows, positions=positions, columns=columns, observer=None)
 
-    def transition_hidden(self, model: Callable[[th.Tensor], th.Tensor]) -> th.Tensor:
-        """Hidden states ``(n, hidden_size)`` after each transition's observation, differentiable.
+    def transition_hidden(self, model: Callable[..., th.Tensor]) -> th.Tensor:
+        """Hidden states ``(n, hidden_size)`` of each transition's observation, differentiable.
+
+        It is that of the token at the observation's ``cursor``, where it has one, else of its last token.
 
         Args:
-            model: Maps tokens ``(n_rows, n_tokens)`` to hidden states ``(n_rows, n_tokens, hidden_size)``.
+            model: Maps tokens ``(n_rows, n_tokens)`` to hidden states ``(n_rows, n_tokens, hidden_size)``. With an
+                attribute ``reads_ahead`` that is true, it gets the rows' lengths ``(n_rows,)`` too.
         """
+        if getattr(model, "reads_ahead", False):
+            return self._as_read()._hidden_at_cursors(model)
+        return self._hidden_at_cursors(model)
+
+    def _as_read(self) -> PackedSequences:
+        """The same with a sequence for each prefix that was observed: what follows it must not be read."""
+        lengths = th.as_tensor(self.lengths, device=self.rows.device)
+        if bool((self.positions == lengths[self.rows] - 1).all()):
+            return self
+        different, rows = (self.positions * len(self.lengths) + self.rows).unique(return_inverse=True)
+        different, rows = different.flip(0), len(different) - 1 - rows  # long ones first
+        ids = self.input_ids[different % len(self.lengths)]
+        observed = different // len(self.lengths) + 1
+        return replace(self, input_ids=ids, lengths=observed.cpu().numpy(), rows=rows, _hidden=None)
+
+    def _hidden_at_cursors(self, model: Callable[..., th.Tensor]) -> th.Tensor:
+        cursor = self.columns.get("cursor")
+        positions = self.positions if cursor is None else cursor.long().flatten()
         buckets = _length_buckets(self.lengths)
         widths = [int(self.lengths[start]) for start, _ in buckets]
         hidden = self._computed(model, buckets, widths)
         if len(buckets) == 1:
-            return hidden[0][self.rows * widths[0] + self.positions]
+            return hidden[0][self.rows * widths[0] + positions]
         starts = self.rows.new_tensor([start for start, _ in buckets])
         areas = [(stop - start) * width for (start, stop), width in zip(buckets, widths, strict=True)]
         offsets = self.rows.new_tensor(np.cumsum([0, *areas[:-1]]))
         bucket = th.searchsorted(starts, self.rows, right=True) - 1
-        within = (self.rows - starts[bucket]) * self.rows.new_tensor(widths)[bucket] + self.positions
+        within = (self.rows - starts[bucket]) * self.rows.new_tensor(widths)[bucket] + positions
         return th.cat(hidden)[offsets[bucket] + within]
 
     def _computed(
-        self, model: Callable[[th.Tensor], th.Tensor], buckets: list[tuple[int, int]], widths: list[int]
+        self, model: Callable[..., th.Tensor], buckets: list[tuple[int, int]], widths: list[int]
     ) -> list[th.Tensor]:
         """Hidden states of all positions, ``(n_rows * width, hidden_size)`` for each bucket of rows."""
         key = (id(model), th.is_grad_enabled())
         if self._hidden is not None and key in self._hidden:
             return self._hidden[key]
+        told = getattr(model, "reads_ahead", False)
         hidden = [
-            model(self.input_ids[start:stop, :width]).flatten(0, 1)
+            model(self.input_ids[start:stop, :width], *([self.lengths[start:stop]] if told else ())).flatten(0, 1)
             for (start, stop), width in zip(buckets, widths, strict=True)
         ]
         if self._hidden is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from agents.networks.language_model import LanguageModel
+from agents.networks.trained_model import TrainedModel
 from lm_envs.errors import CheckpointError
 
 
@@ -16,7 +16,7 @@ def trained_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
     found: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     for prefix, child in module.named_children():
-        own = dict(child.own_parameters()) if isinstance(child, LanguageModel) else _of_other(child)
+        own = dict(child.own_parameters()) if isinstance(child, TrainedModel) else _of_other(child)
         for name, parameter in own.items():
             if parameter.requires_grad and id(parameter) not in seen:
                 seen.add(id(parameter))

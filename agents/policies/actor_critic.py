@@ -14,11 +14,12 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.buffers.sequence_rollout_buffer import observation_tokens
-from agents.networks.acting_caches import ActingCaches
 from agents.networks.action_kinds import action_kind, number_of_actions
 from agents.networks.action_logits import action_log_probs, action_logits, log_probs_of
-from agents.networks.heads import PolicyAdapter, Scores, ValueHead
+from agents.networks.heads import Choices, LabelChoices, PolicyAdapter, ValueHead
+from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
+from agents.networks.pretrained import pretrained_model
 from agents.networks.q_heads import legal
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.token_log_probs import best_tokens, sample_tokens
@@ -35,7 +36,7 @@ LOWEST_LOGIT = -1e8  # probability exactly 0; minus infinity would make TRPO's d
 
 
 class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
-    """Actor-critic policy for token environments: a pretrained causal language model with a value head.
+    """Actor-critic policy for token environments: a pretrained language model with a value head.
 
     PPO, A2C and other on-policy algorithms of Stable-Baselines3 train it unchanged. Rollouts keep keys and values in
     one cache slot per environment; updates evaluate whole sequences where the buffer is a
@@ -44,16 +45,18 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
     The distribution over actions is the language model's own (`Ziegler et al. 2019
     <https://arxiv.org/abs/1909.08593>`_), so training starts from the pretrained model's behaviour. The actions may
     be all tokens; the candidates of :class:`lm_envs.wrappers.CandidateActions`, with the model's distribution over
-    them; or other choices, which get a small head, uniform at first. Actions that the observation's ``action_mask``
-    forbids have probability 0.
+    them; or other choices, which get a small head, uniform at first. Where the actions are choices or labels, the model
+    may be an encoder, such as BERT; a head for labels (``Tagging-v0``) reads the hidden state of the word at the cursor
+    and the label before it, and a sentence goes through the model once per episode. Actions that the observation's
+    ``action_mask`` forbids have probability 0.
 
     Args:
         observation_space: That of a token environment.
         action_space: ``Discrete``: the vocabulary, the candidates, or other choices.
         lr_schedule: Learning rate schedule, given by the algorithm.
         use_sde: Not supported; present because SB3 passes it.
-        model: Alias, hub id or folder of a causal language model. Always a name, never the object: that is what keeps
-            ``save`` and ``load`` working.
+        model: Alias, hub id or folder of a causal language model, or of an encoder where the actions are choices.
+            Always a name, never the object: that is what keeps ``save`` and ``load`` working.
         trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; or ``"heads"``, a low-rank change of
             the last hidden state and the value head. Frozen weights are shared in memory and left out of the zip.
         dtype: ``"float32"`` or ``"bfloat16"``: what the model computes in. Trained weights stay float32.
@@ -103,22 +106,22 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         self.temperature = temperature
         self.value = value
         self.value_gradient = value_gradient
-        self._caches = ActingCaches()
         self._build_language_models(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Build nothing yet: SB3 calls this before the arguments of this class are stored."""
 
     def _build_language_models(self, lr_schedule: Schedule) -> None:
-        self.actor = LanguageModel(self.model_name, self.trainable, self.dtype_name)
+        self.actor = pretrained_model(self.model_name, self.trainable, self.dtype_name)
+        self._caches = caches_for(self.actor, self.observation_space)
         n_actions = number_of_actions(self.action_space)
         self.actions_are = action_kind(self.actor, self.observation_space, n_actions)
         check_context(self.actor, self.model_name, self._max_tokens)
-        self.choices = Scores(self.actor.hidden_size, n_actions) if self.actions_are == "choices" else None
+        self.choices = self._choice_head(n_actions) if self.actions_are == "choices" else None
         adapts = self.trainable == "heads" and self.choices is None
         self.adapter = PolicyAdapter(self.actor.hidden_size) if adapts else None
         self.critic = (
-            LanguageModel(self.model_name, self.trainable, self.dtype_name)
+            pretrained_model(self.model_name, self.trainable, self.dtype_name)
             if self.value == "separate" and self.trainable != "heads"
             else None
         )
@@ -128,6 +131,11 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         trained = list(trained_parameters(self).values())
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
         self.optimizer.register_step_post_hook(lambda *_: self._mark_changed())
+
+    def _choice_head(self, n_actions: int) -> Choices:
+        assert isinstance(self.observation_space, spaces.Dict)
+        head = LabelChoices if "labels" in self.observation_space.spaces else Choices
+        return head(self.actor.hidden_size, n_actions)
 
     def _mark_changed(self) -> None:
         for model in (self.actor, self.critic):
@@ -230,12 +238,13 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
     def _logits(self, hidden: th.Tensor, columns: TokenObs) -> th.Tensor:
         """Logits ``(n, n_actions)`` float32, minus infinity for illegal actions."""
         if self.choices is not None:
-            return legal(self.choices(hidden) / self.temperature, columns)
+            return legal(self.choices(hidden, columns) / self.temperature, columns)
         return action_logits(self.output_layer, self._adapted(hidden), columns)
 
     @property
     def output_layer(self) -> OutputLayer:
         """The output layer at the policy's temperature."""
+        assert isinstance(self.actor, LanguageModel)
         layer = self.actor.output_layer
         return OutputLayer(layer.weight, layer.bias, layer.scale / self.temperature, layer.softcap)
 

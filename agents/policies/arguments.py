@@ -6,7 +6,7 @@ from typing import Any
 
 import torch as th
 
-from agents.networks.language_model import LanguageModel
+from agents.networks.trained_model import TrainedModel
 from lm_envs.errors import ConfigurationError, ModelError
 
 
@@ -23,7 +23,7 @@ def check_model_name(model: Any) -> None:
         )
 
 
-def check_context(model: LanguageModel, name: str, max_tokens: int) -> None:
+def check_context(model: TrainedModel, name: str, max_tokens: int) -> None:
     """Check that a model can read observations of ``max_tokens`` tokens.
 
     Raises:

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 
 from agents.buffers.sequence_rollout_buffer import observation_tokens
-from agents.networks.acting_caches import ActingCaches
+from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
 from agents.networks.q_heads import legal
 from agents.networks.q_network import LMQNetwork, TokenObs
@@ -105,12 +105,12 @@ class LMQPolicy(TrainedPolicy):
         self.exploration = exploration
         self.exploration_temperature = exploration_temperature
         self.exploration_rate = exploration_rate
-        self._caches = ActingCaches()
         self._build(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
         own = LanguageModel(self.model_name, self.trainable, self.dtype_name)
         check_context(own, self.model_name, self._max_tokens)
+        self._caches = caches_for(own, self.observation_space)
         self.online = self._network(own, is_target=False)
         self.target = self._network(self._twin(own), is_target=True)
         self.target.load_state_dict(self.online.state_dict())

@@ -4,7 +4,7 @@ Importing this package imports neither torch nor transformers; the functions do 
 """
 
 from lm_envs.models.aliases import aliases, resolve
-from lm_envs.models.loading import load_encoder, load_language_model, load_tokenizer
+from lm_envs.models.loading import is_encoder, load_encoder, load_language_model, load_tokenizer
 from lm_envs.models.vocabulary import token_texts
 
-__all__ = ["aliases", "load_encoder", "load_language_model", "load_tokenizer", "resolve", "token_texts"]
+__all__ = ["aliases", "is_encoder", "load_encoder", "load_language_model", "load_tokenizer", "resolve", "token_texts"]

@@ -17,21 +17,25 @@ def check_causal(name: str, config: PreTrainedConfig, trust_remote_code: bool = 
     Raises:
         ModelError: It is an encoder, an encoder-decoder, or something else without next-token logits.
     """
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     if trust_remote_code and "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {}):
         return
     kind = config.model_type
     if getattr(config, "is_encoder_decoder", False):
         raise _unfit(name, config, "an encoder-decoder")
-    masked = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
-    if masked:
+    if is_encoder(config):
         raise _unfit(name, config, "an encoder: it sees the whole text at once and cannot continue one")
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise _unfit(name, config, "none that predicts the next token")
+
+
+def is_encoder(config: PreTrainedConfig) -> bool:
+    """Whether the configuration is that of a model that sees a whole text at once, such as BERT."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    decodes = getattr(config, "is_decoder", False) or getattr(config, "is_encoder_decoder", False)
+    return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not decodes
 
 
 def check_one_part(name: str, config: PreTrainedConfig) -> None:

@@ -88,6 +88,24 @@ def load_encoder(
     return _shared(_read_encoder, name, device, dtype, trust_remote_code)
 
 
+def is_encoder(name: str) -> bool:
+    """Whether a model sees a whole text at once, as BERT does, instead of continuing it; no weights are read.
+
+    Args:
+        name: An alias, a Hugging Face id, or a local folder.
+
+    Raises:
+        UnknownNameError: ``name`` is almost an alias.
+        ModelError: There is no such model here or on the hub.
+    """
+    from transformers import AutoConfig
+
+    source = resolve(name)
+    with reported("configuration", name, source):
+        check_reachable(source)
+        return checks.is_encoder(AutoConfig.from_pretrained(source))
+
+
 def _shared(
     read: Callable[..., PreTrainedModel], name: str, device: str | torch.device, dtype: str, trust_remote_code: bool
 ) -> PreTrainedModel:
