@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from lm_envs.errors import ConfigurationError, DataError, MissingDependencyError, UnknownNameError
-from lm_envs.qa.sources.puzzles import solve_boxnet, solve_rush_hour
+from lm_envs.qa.sources.puzzles import solve_boxnet, solve_rubiks_cube, solve_rush_hour
 
 EXTRA = "reasoning"
 NONSENSE = "@#~ %% $$"
@@ -19,13 +19,14 @@ NONSENSE = "@#~ %% $$"
 _MIXTURE = "composite"  # the package's own mixture of generators
 _ATTEMPTS = 50
 _STEP = 7919  # a prime: another question of the split in place of one that cannot be asked
+_LARGEST_CUBE = 3
 _GIVEN = ("seed", "size")  # set by the split
 
 _SOLUTIONS = {
     "boxnet": solve_boxnet,
     "graph_color": lambda metadata: json.dumps(metadata["possible_answer"]),
     "propositional_logic": lambda metadata: metadata["example_answer"],
-    "rubiks_cube": lambda metadata: metadata["example_correct_answer"],
+    "rubiks_cube": solve_rubiks_cube,
     "rush_hour": solve_rush_hour,
 }
 """Gold answers where the package's entries have None."""
@@ -99,6 +100,11 @@ class Generator:
             raise ConfigurationError(
                 f"the generator {self.name!r} of reasoning-gym refuses its config {dict(self.config)}: {error}."
             ) from error
+        if self.name == "rubiks_cube" and config.cube_size > _LARGEST_CUBE:
+            raise ConfigurationError(
+                f"cube_size of the generator 'rubiks_cube' has to be at most {_LARGEST_CUBE}, got {config.cube_size}: "
+                "the package's scorer cannot read the moves of larger cubes."
+            )
         return config
 
     @property
@@ -127,7 +133,7 @@ class Generator:
                 problem = error
                 self.dataset.size = self.size  # which one generator sets to where it failed
                 continue
-            if str(gold).strip():
+            if gold is not None and str(gold).strip():
                 return {**entry, "answer": gold}
         raise DataError(
             f"the generator {self.name!r} of reasoning-gym could not make question {index}, nor others in its place, "

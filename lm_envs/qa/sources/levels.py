@@ -31,7 +31,8 @@ def reasoning_gym_questions(
         level: One of the levels that the package has for the generator, from 0; None: what ``config`` says, and the
             generator's own defaults. Of several generators, one with fewer levels stays at its highest.
         curriculum: True, or the arguments of :class:`lm_envs.qa.sources.curriculum.CurriculumQuestions`: change the
-            level by the share of right answers.
+            level by the share of right answers. At the highest levels some generators (``jugs``, ``zebra_puzzles``)
+            take many seconds for a question.
 
     Raises:
         ConfigurationError: The generators have no such level, or none at all; or as in the classes above.

@@ -43,6 +43,12 @@ def _moves(box: str, here: tuple[float, float], goal: tuple[float, float], targe
     yield {f"Agent[{here[0]}, {here[1]}]": f"move({box}, {target})"}
 
 
+def solve_rubiks_cube(metadata: Mapping[str, Any]) -> str:
+    """The moves that scrambled the cube, undone from the last to the first."""
+    moves = str(metadata["scramble_moves"]).split()
+    return " ".join(move[:-1] if move.endswith("'") else f"{move}'" for move in reversed(moves))
+
+
 def solve_rush_hour(metadata: Mapping[str, Any]) -> str:
     """The fewest moves that bring the red car to the exit, found by breadth-first search."""
     board = metadata["board_config"]

@@ -131,6 +131,11 @@ def test_boxes_of_one_colour() -> None:
     assert json.loads(questions[0].answers[0])
 
 
+def test_small_cube() -> None:
+    question = load_questions("reasoning_gym:rubiks_cube", dataset_kwargs={"config": {"cube_size": 2}})[0]
+    assert question.columns["score"](question.answers[0]) == 1
+
+
 def test_blank_gold_answers_are_left_out() -> None:
     questions = load_questions("reasoning_gym:ab", "test")
     assert all(questions[i].answers[0] for i in range(len(questions)))
@@ -179,6 +184,12 @@ def test_a_generator_that_always_fails(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("reasoning_gym:ab,acre", {"config": {"length": 3}}, ConfigurationError, "With several generators, config is"),
         ("reasoning_gym:ab,acre", {"config": {"ab": 3}}, ConfigurationError, "config of the generator 'ab' has to be"),
+        (
+            "reasoning_gym:rubiks_cube",
+            {"config": {"cube_size": 4}},
+            ConfigurationError,
+            "cube_size .* at most 3, got 4",
+        ),
         ("reasoning_gym:ab", {"template": "{q}"}, ConfigurationError, "unknown field 'q'"),
         ("reasonin_gym", {}, UnknownNameError, "Did you mean 'reasoning_gym'"),
     ],
