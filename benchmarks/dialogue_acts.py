@@ -8,13 +8,14 @@ learner is run as a user would: ``examples/tabular_q_learning.py``, and ``lm-env
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,47 +44,44 @@ class Score(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     settings = _parser().parse_args(arguments)
-    result = measure(settings.agents, settings.seeds, settings.goals, settings.steps, settings.conversations)
-    settings.json.write_text(json.dumps(result, indent=1) + "\n")
+    budget = Budget(settings.goals, settings.steps, settings.conversations)
+    file = settings.json
+    kept = json.loads(file.read_text())["runs"] if file.exists() and settings.add else []
+    result: dict[str, Any] = {}
+    for result in measure(settings.agents, settings.seeds, budget, kept):
+        file.write_text(json.dumps(result, indent=1) + "\n")
     Console().print(table(result))
 
 
 def measure(
-    agents: Sequence[str],
-    seeds: Sequence[int],
-    n_goals: int = 256,
-    steps: int | None = None,
-    conversations: int | None = None,
-) -> dict[str, Any]:
+    agents: Sequence[str], seeds: Sequence[int], budget: Budget, kept: Sequence[dict[str, Any]] = ()
+) -> Iterator[dict[str, Any]]:
     """Train and measure every agent with every seed.
 
     Args:
         agents: Keys of :data:`AGENTS`.
         seeds: The seeds.
-        n_goals: Goals of the test split.
-        steps: Steps of training; None for the recipes'.
-        conversations: Conversations of the tabular learner; None for the example's.
+        budget: How much.
+        kept: Earlier runs; those of ``agents`` are replaced.
 
-    Returns:
-        The machine, the runs and their summary, as JSON values.
+    Yields:
+        After every run, the machine, the runs so far and their summary, as JSON values.
     """
-    budget = Budget(n_goals, steps, conversations)
     machine = describe_machine()
-    runs = []
-    for agent in agents:
-        for seed in seeds:
-            start = time.perf_counter()
-            score = AGENTS[agent](seed, budget)
-            seconds = round(time.perf_counter() - start, 1)
-            runs.append({"agent": agent, "seed": seed, **score._asdict(), "seconds": seconds})
-            Console().print(f"{agent}, seed {seed}: return {score.mean_return:.3f}, {seconds:.0f} s")
-    return {
-        "benchmark": "dialogue_acts",
-        "settings": {"seeds": list(seeds), **budget._asdict()},
-        "machine": machine,
-        "runs": runs,
-        "summary": summarise(runs),
-    }
+    runs = [run for run in kept if run["agent"] not in agents]
+    for agent, seed in itertools.product(agents, seeds):
+        start = time.perf_counter()
+        score = AGENTS[agent](seed, budget)
+        seconds = round(time.perf_counter() - start, 1)
+        runs.append({"agent": agent, "seed": seed, **score._asdict(), "seconds": seconds})
+        Console().print(f"{agent}, seed {seed}: return {score.mean_return:.3f}, {seconds:.0f} s")
+        yield {
+            "benchmark": "dialogue_acts",
+            "settings": {"seeds": list(seeds), **budget._asdict()},
+            "machine": machine,
+            "runs": runs,
+            "summary": summarise(runs),
+        }
 
 
 class Budget(NamedTuple):
@@ -222,6 +220,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--goals", type=int, default=256, help="goals of the test split")
     add("--steps", type=int, help="steps of training (the recipes')")
     add("--conversations", type=int, default=9_000, help="conversations of the tabular learner")
+    add("--add", action="store_true", help="keep the other agents' runs that the file holds")
     add("--json", metavar="FILE", type=Path, default=RESULTS / "dialogue_acts.json", help="where the result is written")
     return parser
 

@@ -50,6 +50,8 @@ def test_recipes_are_trained_as_a_user_would(tmp_path: Path, monkeypatch: pytest
     result = json.loads(file.read_text())
     assert [row["agent"] for row in result["summary"]] == ["dqn_hidden", "dqn"]
     assert result["runs"][0]["success"] == 0.9 and result["settings"]["steps"] == 64
+    dialogue_acts.main(["--agents", "random", "--seeds", "1", "2", "--goals", "8", "--add", "--json", str(file)])
+    assert [row["agent"] for row in json.loads(file.read_text())["summary"]] == ["dqn_hidden", "dqn", "random"]
 
 
 @pytest.mark.slow
