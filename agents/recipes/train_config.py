@@ -20,7 +20,7 @@ SMALL_WORLD_TASKS = ("reviews",)
 """Tasks whose prompt and completion together are text that ``lm_envs.world`` can check: the reward ``grammar``."""
 
 DEFAULT_TASKS = {"TextGen-v0": "reviews"}
-DEFAULT_SUBJECTS = {"Dialogue-v0": "agenda", "QA-v0": "passages"}
+DEFAULT_SUBJECTS = {"Dialogue-v0": "agenda", "QA-v0": "passages", "Tagging-v0": "entities"}
 """What an environment without tasks is about where nobody says."""
 
 

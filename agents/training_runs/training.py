@@ -20,7 +20,6 @@ from agents.evaluation.pretrained_policy import untrained, untrained_kwargs
 from agents.export import export_hf
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.policies.value_policies import is_value_policy
-from agents.recipes.algorithms import has_language_model, policy_class
 from agents.recipes.env_wrappers import WrapperStack
 from agents.recipes.train_config import TrainConfig
 from agents.training_runs.building import build_model, load_model
@@ -73,8 +72,8 @@ def train(
     folder = RunFolder(path)
     folder.check_new()
     on_stage("loading the model")
-    of_algorithm = _callbacks_of_algorithm(config)
     model = build_model(config)
+    of_algorithm = _callbacks_of_algorithm(config, model.policy)
     folder.create(config)
     return _run(config, folder, model, None, [*of_algorithm, *callbacks], on_stage)
 
@@ -112,19 +111,25 @@ def resume(
     model, state = load_newest(folder.checkpoints, lambda checkpoint: load_model(config, checkpoint))
     if steps is not None:
         write_json(folder.config, {**config.to_dict(), "versions": library_versions()})
-    return _run(config, folder, model, state, [*_callbacks_of_algorithm(config), *callbacks], on_stage)
+    return _run(config, folder, model, state, [*_callbacks_of_algorithm(config, model.policy), *callbacks], on_stage)
 
 
-def _callbacks_of_algorithm(config: TrainConfig) -> list[BaseCallback]:
+def _callbacks_of_algorithm(config: TrainConfig, policy: Any) -> list[BaseCallback]:
     """What changes rewards of rollouts: credit for single tokens, then the penalty on divergence."""
     if not config.on_policy:
         return []
-    with_model = has_language_model(policy_class(config.algorithm, config.policy))
-    if config.kl_coef > 0 and not with_model:
-        raise ConfigurationError(
-            f"kl_coef={config.kl_coef} needs a policy that is a language model; {config.policy} is none. Set it to 0."
-        )
-    return [TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target)] if with_model else []
+    if not isinstance(policy, LMActorCriticPolicy):
+        if config.kl_coef > 0:
+            raise ConfigurationError(
+                f"kl_coef={config.kl_coef} needs a policy that is a language model; {config.policy} is none. Set it "
+                "to 0."
+            )
+        return []
+    if policy.actions_are == "choices":
+        if config.kl_coef > 0:
+            logger.warning("Actions are choices, of which the pretrained model knows nothing: kl_coef has no effect.")
+        return [TokenRewardsCallback()]
+    return [TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target)]
 
 
 def _run(
