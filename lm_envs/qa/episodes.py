@@ -14,7 +14,7 @@ from lm_envs.legal_actions import LegalActions
 from lm_envs.payments import Completions
 from lm_envs.qa.config import QAConfig
 from lm_envs.qa.constraint import ChoiceTrie, OnlyChoices, choice_tokens
-from lm_envs.qa.extraction import extractor
+from lm_envs.qa.extraction import extractor, read_answer
 from lm_envs.qa.one_choice import OneChoice
 from lm_envs.qa.questions import Question
 from lm_envs.rendering import EpisodeView, Piece
@@ -23,7 +23,7 @@ from lm_envs.token_state import IntArray
 from lm_envs.vocabulary import Vocabulary, load_vocabulary
 
 ANSWER_COLUMNS: tuple[str, ...] = ("reference", "extracted", "choices")
-CHECKED_QUESTIONS = 4096  # whose answers are checked at construction; a generator has more
+CHECKED_QUESTIONS = 8  # of a generator; of questions at hand all answers are checked at construction
 
 
 class QAEpisodes(TextEpisodes):
@@ -119,7 +119,7 @@ class QAEpisodes(TextEpisodes):
 
     def _answer(self, text: str) -> str:
         """The answer in a completion; a choice is one as it is."""
-        return text if self.chooses else self.extract(text)
+        return text if self.chooses else read_answer(self.extract, text)
 
     def _own_infos(self, rows: IntArray, finished: Completions) -> list[dict[str, Any]]:
         return [
@@ -128,7 +128,8 @@ class QAEpisodes(TextEpisodes):
         ]
 
     def _own_info(self, question: Question, answer: str) -> dict[str, Any]:
-        right = bool(answer) and self.questions.is_right(question, answer)
+        right = self.questions.is_right(question, answer)
+        self.questions.record(right)
         return {"answer": answer, "reference": list(question.answers), "is_success": right}
 
     def view(self, row: int, info: Mapping[str, Any] | None = None) -> EpisodeView:
@@ -139,8 +140,9 @@ class QAEpisodes(TextEpisodes):
 
     def _check_answers(self) -> None:
         """Raise a DataError for a gold answer that cannot be written: one of each question's has to fit."""
-        numbers = range(min(len(self.questions), CHECKED_QUESTIONS))
-        asked = [self.questions[number] for number in numbers]
+        n_questions = len(self.questions)
+        n_checked = min(n_questions, CHECKED_QUESTIONS) if self.questions.generated else n_questions
+        asked = [self.questions[number] for number in range(n_checked)]
         texts = [f" {answer}" for question in asked for answer in question.answers]
         lengths = iter([len(ids) for ids in self.vocabulary.tokenizer(texts, add_special_tokens=False)["input_ids"]])
         shortest = np.array([min(next(lengths) for _ in question.answers) for question in asked])

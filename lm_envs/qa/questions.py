@@ -35,11 +35,13 @@ class Questions(ABC):
         default_answer: How the answer is read from a completion where the user does not say; see
             :mod:`lm_envs.qa.extraction`.
         max_choices: The largest number of choices of a question; 0 where answers are free text.
+        generated: Whether a question is made when it is asked for, which may take its time.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
     default_reward: ClassVar[Any] = "exact_match"
     default_answer: ClassVar[str] = "text"
+    generated: ClassVar[bool] = False
     max_choices: int = 0
 
     @abstractmethod
@@ -56,3 +58,6 @@ class Questions(ABC):
 
         given = normalize_answer(answer)
         return any(given == normalize_answer(gold) for gold in question.answers)
+
+    def record(self, right: bool) -> None:  # noqa: B027 - doing nothing is the default
+        """Be told whether an answer was right, once for each episode that ends; most questions do not care."""

@@ -57,6 +57,7 @@ class CurriculumQuestions(Questions):
         self.columns = levels[0].columns  # type: ignore[misc]  # those of the levels
         self.default_reward = levels[0].default_reward  # type: ignore[misc]
         self.default_answer = levels[0].default_answer  # type: ignore[misc]
+        self.generated = levels[0].generated  # type: ignore[misc]
         self.max_choices = max(questions.max_choices for questions in levels)
 
     @property

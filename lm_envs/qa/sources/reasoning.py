@@ -53,6 +53,7 @@ class ReasoningGymQuestions(Questions):
 
     columns: ClassVar[tuple[str, ...]] = ("score", "generator")
     default_reward: ClassVar[Any] = "verifier"
+    generated: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -180,3 +180,51 @@ def test_documentation_has_the_usual_headings() -> None:
         "Arguments", "Version History", "References",
     )  # fmt: skip
     assert all(f"## {heading}\n" in QAEnv.__doc__ for heading in headings)
+
+
+class Endless(Questions):
+    """Makes a question when it is asked for, and counts."""
+
+    max_choices = 2
+    generated = True
+
+    def __init__(self, split: str) -> None:
+        self.made: list[int] = []
+        self.told: list[bool] = []
+
+    def __len__(self) -> int:
+        return 10**6
+
+    def __getitem__(self, index: int) -> Question:
+        self.made.append(index)
+        return Question(f"Is {index} even?", ("no" if index % 2 else "yes",), ("yes", "no"))
+
+    def record(self, right: bool) -> None:
+        self.told.append(right)
+
+
+def test_few_questions_of_a_generator_are_made_ahead_and_it_is_told_of_every_answer() -> None:
+    envs = QAVectorEnv(3, dataset=Endless)
+    questions: Any = envs._episodes.questions
+    assert len(questions.made) < 20
+    envs = QAVectorEnv(3, dataset=Endless, actions="choice")
+    questions = envs._episodes.questions
+    envs.reset(options={"indices": [2, 4, 5]})
+    *_, infos = envs.step([0, 0, 0])
+    assert questions.told == [True, True, False] == infos["final_info"]["is_success"].tolist()
+    assert questions.made[:3] == [2, 4, 5] and len(questions.made) == 6
+
+
+class Silence(Endless):
+    """The right answer is nothing."""
+
+    def __getitem__(self, index: int) -> Question:
+        return Question("Say nothing.", ("",))
+
+
+def test_silence_can_be_right() -> None:
+    env = gym.make("QA-v0", dataset=Silence)
+    env.reset()
+    assert write(env, "")[1]["is_success"]
+    env.reset()
+    assert not write(env, " well")[1]["is_success"]
