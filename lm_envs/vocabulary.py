@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +33,16 @@ class Vocabulary:
     max_positions: int | None
     trust_remote_code: bool = False
 
-    @property
+    @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The process's one tokenizer of this model."""
+        """The process's one tokenizer of this model, looked up once: turns end in almost every step."""
         from lm_envs.models import load_tokenizer
 
         return load_tokenizer(self.model, trust_remote_code=self.trust_remote_code)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: another process has a tokenizer of its own."""
+        return {name: value for name, value in vars(self).items() if name != "tokenizer"}
 
     @property
     def is_silent(self) -> npt.NDArray[np.bool_]:
