@@ -119,7 +119,8 @@ class DialogueEnv(TokenEnv):
     - `max_tokens` (int, 256): the length of an observation.
     - `max_turns` (int, 8): how many turns the agent has.
     - `max_turn_tokens` (int, 32): the token budget of each.
-    - `max_user_tokens` (int, 32): longer turns of the user lose their end.
+    - `max_user_tokens` (int, 32): longer answers of the user lose their end; what a conversation begins with is cut
+      only where it leaves no room for a turn of the agent.
     - `on_overflow` (str, `"end"`): what happens when a conversation outgrows `max_tokens`: `"end"` ends it, `"drop"`
       drops the oldest turns from the observation, never the system message.
     - `stop` (str or list of str): strings that end a turn of the agent.

@@ -149,7 +149,7 @@ class DialogueEpisodes(Episodes):
         """Begin with the scenarios ``indices``."""
         with partner_failures(partner_name(self.partners), rows.tolist()):
             openings = self.partners.open(rows.tolist(), indices.tolist(), generators)
-        openings = checked_openings(self.partners, openings)
+        openings = checked_openings(self.partners, rows.tolist(), openings)
         for row, rng, opening in zip(rows.tolist(), generators, openings, strict=True):
             messages, ids = self.room.opening([*self._system(opening), *_spoken(opening)])
             n_tokens = len(ids)
@@ -249,7 +249,7 @@ class DialogueEpisodes(Episodes):
         payment = self.rewards.pay(rows, _scored_turns(turns, columns), rows[over], _scored_talks(turns, columns, over))
         infos = [self._info(turn, reply) for turn, reply in zip(turns, replies, strict=True)]
         for place, k in enumerate(over):
-            infos[k] |= self._final_info(turns[k], replies[k], reasons[k])
+            infos[k] = self._columns_told(turns[k]) | infos[k] | self._final_info(turns[k], replies[k], reasons[k])
             infos[k]["reward_terms"] = {name: float(values[place]) for name, values in payment.terms.items()}
             if payment.token_rewards is not None and self.acts is None:
                 infos[k]["token_rewards"] = [float(value) for value in payment.token_rewards[place]]
@@ -276,12 +276,16 @@ class DialogueEpisodes(Episodes):
         said = {"agent_turn": turn.text, "user_turn": turn.talk.reply, "turn": turn.talk.n_turns}
         return {**reply.info, **said}
 
+    @staticmethod
+    def _columns_told(turn: _Turn) -> dict[str, Any]:
+        """The partner's columns, which give way to the environment's own infos; only a reply tells success."""
+        return {name: value for name, value in turn.talk.columns.items() if name != "is_success"}
+
     def _final_info(self, turn: _Turn, reply: Reply, reason: str) -> dict[str, Any]:
         """What is told about a conversation that has ended, but for its rewards."""
         talk = turn.talk
         success = {} if reply.success is None else {"is_success": bool(reply.success)}
         return {
-            **talk.columns,
             "prompt": talk.prompt,
             "completion": talk.completion,
             "messages": talk.messages,

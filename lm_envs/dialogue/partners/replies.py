@@ -47,10 +47,10 @@ def checked_replies(
     return [checked_reply(name, int(row), *pair) for row, *pair in zip(rows, replies, histories, strict=True)]
 
 
-def checked_openings(partners: Partners, openings: Sequence[Any]) -> list[Opening]:
+def checked_openings(partners: Partners, rows: Sequence[int], openings: Sequence[Any]) -> list[Opening]:
     """The openings of partners, checked; raises PartnerError where one is none: see :func:`checked_opening`."""
     name = partner_name(partners)
-    _check_list(name, "open", "Opening", openings)
+    _check_list(name, "open", "Opening", openings, len(rows))
     return [checked_opening(name, opening, partners.columns) for opening in openings]
 
 
@@ -181,12 +181,11 @@ def _is_message(message: Any) -> bool:
     return has_both and message.get("role") in ROLES
 
 
-def _check_list(name: str, method: str, kind: str, values: Any, n_rows: int | None = None) -> None:
+def _check_list(name: str, method: str, kind: str, values: Any, n_rows: int) -> None:
     is_list = isinstance(values, Sequence) and not isinstance(values, str)
-    if not is_list or n_rows not in (None, len(values)):
-        asked = "" if n_rows is None else f" for {n_rows} rows"
+    if not is_list or n_rows != len(values):
         raise PartnerError(
-            f"{method} of the partner {name!r} returned {_show(values)}{asked}. "
+            f"{method} of the partner {name!r} returned {_show(values)} for {n_rows} rows. "
             f"Expected a list with one {kind} for each row. A class for one conversation is no subclass of Partners."
         )
 

@@ -547,3 +547,13 @@ def test_gymnasium_makes_it(chat_model: Callable[[str], str]) -> None:
     env.reset(seed=0)
     env.step(9)
     assert env.step(9)[2:4] == (False, True)
+
+
+def test_columns_of_the_data_do_not_replace_infos() -> None:
+    columns = {"agent_turn": "X", "user_turn": "Y", "is_success": True, "stop_reason": "Z", "topic": "T"}
+    talk = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello."}]
+    env = DialogueEnv(dataset=[{"messages": talk, **columns}])
+    env.reset(seed=0)
+    info = env.step(env.turn_end_id)[-1]
+    assert (info["agent_turn"], info["user_turn"], info["stop_reason"], info["topic"]) == ("", "", "done", "T")
+    assert "is_success" not in info  # the partner does not know

@@ -261,3 +261,13 @@ def test_rendering_and_wrappers(shop: Any, monkeypatch: pytest.MonkeyPatch) -> N
 def test_number_of_environments(shop: Any, num_envs: Any) -> None:
     with pytest.raises(ConfigurationError, match="num_envs must be an integer of at least 1"):
         DialogueVectorEnv(num_envs, **arguments(shop))
+
+
+def test_an_opening_for_each_row(shop: Any) -> None:
+    class Few(shop):  # type: ignore[misc,valid-type]
+        def open(self, rows: Any, scenarios: Any, rngs: Any) -> Any:
+            return super().open(rows, scenarios, rngs)[:1]
+
+    envs = DialogueVectorEnv(3, **arguments(Few))
+    with pytest.raises(PartnerError, match=r"open of the partner 'Few' returned .* for 3 rows\. Expected a list"):
+        envs.reset(seed=0)

@@ -305,12 +305,12 @@ class TestBatched:
             checked_replies(partners, [0, 1], [], [HISTORY] * 2)
         with pytest.raises(PartnerError, match="reply of the partner 'echo' returned None for 1 rows"):
             checked_replies(partners, [0], None, [HISTORY])  # type: ignore[arg-type]
-        with pytest.raises(PartnerError, match="open of the partner 'echo' returned None. Expected a list with one Op"):
-            checked_openings(partners, None)  # type: ignore[arg-type]
+        with pytest.raises(PartnerError, match="open of the partner 'echo' returned None for 1 rows. Expected a list"):
+            checked_openings(partners, [0], None)  # type: ignore[arg-type]
 
     def test_each_answer(self) -> None:
         partners = OneEach(echo, 3)
-        assert checked_openings(partners, ["Hello."]) == [Opening([HELLO])]
+        assert checked_openings(partners, [0], ["Hello."]) == [Opening([HELLO])]
         assert checked_replies(partners, np.array([2]), [("Yes.", False)], [HISTORY]) == [Reply("Yes.")]
         with pytest.raises(PartnerError, match=r"'echo' returned the turn '', but not done.*\(row 2\)"):
             checked_replies(partners, [0, 2], [Reply("Yes."), Reply("")], [HISTORY] * 2)

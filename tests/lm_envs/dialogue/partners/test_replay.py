@@ -24,7 +24,7 @@ ROWS = [{"messages": FAULT, "topic": "fault"}, {"messages": HOURS, "topic": "hou
 def openings(partners: ReplayPartners) -> list:
     scenarios = range(partners.n_scenarios)
     rngs = [np.random.default_rng(0)] * partners.n_scenarios
-    return checked_openings(partners, partners.open(list(scenarios), scenarios, rngs))
+    return checked_openings(partners, list(scenarios), partners.open(list(scenarios), scenarios, rngs))
 
 
 def test_a_scenario_for_each_turn_of_the_assistant() -> None:
