@@ -114,7 +114,8 @@ def complete(
         env_kwargs: Its arguments, without ``split``.
         indices: Which prompts of the split, in which order; one may occur several times.
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        seed: Seed of the sampling; the same seed, prompts and batch size give the same completions.
+        seed: Seed of the sampling, the same seed, prompts and batch size give the same completions; the environment of
+            episode ``i`` is seeded by ``seed + i``, whatever the batch size.
         deterministic: Take the most probable action every time, or the one of the highest value.
         temperature: Sample at this temperature instead of the policy's; for actor-critic policies.
         batch_size: Prompts side by side.
@@ -138,7 +139,7 @@ def complete(
                 envs = wrapper_class(envs, **(wrapper_kwargs or {}))
             try:
                 _check_spaces(policy, envs)
-                found += _run_once(policy, envs, chosen, seed, deterministic)
+                found += _run_once(policy, envs, chosen, seed + start, deterministic)
             finally:
                 envs.close()
     return found

@@ -12,6 +12,7 @@ from typing import Any
 from lm_envs.awaiting import await_together
 from lm_envs.dialogue.partners.protocol import Message
 from lm_envs.errors import AgentError, ConfigurationError, UnknownNameError
+from lm_envs.wrappers.any_text import is_unicode
 
 TextAgent = Callable[[list[Message]], str | Awaitable[str]]
 """``agent(messages) -> str``, plain or ``async``; messages have ``role`` and ``content``, the last is the user's."""
@@ -62,14 +63,14 @@ class Speaker:
             return error
 
     def _checked(self, answer: Any, messages: list[Message]) -> str:
-        if isinstance(answer, str):
+        if isinstance(answer, str) and is_unicode(answer):
             return answer
         place = f"after {len(messages)} message(s), the last of them {messages[-1]['content']!r:.80}"
         if isinstance(answer, BaseException):
             raise AgentError(f"the agent {self.name} raised {type(answer).__name__}: {answer} ({place})") from answer
         raise AgentError(
-            f"the agent {self.name} returned {type(answer).__name__} {answer!r:.80}; expected a str, what the agent "
-            f"says next ({place})"
+            f"the agent {self.name} returned {type(answer).__name__} {answer!r:.80}; expected a str "
+            f"without lone surrogates, what the agent says next ({place})"
         )
 
 

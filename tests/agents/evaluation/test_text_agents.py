@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from agents.evaluation import converse, evaluate_agent, import_agent
+from agents.evaluation.generation import complete
+from agents.evaluation.pretrained_policy import pretrained_policy
 from agents.evaluation.text_agents import Speaker
 from lm_envs.data import PromptDataset
 from lm_envs.dialogue.partners.protocol import Message
@@ -99,6 +101,7 @@ async def late(messages: Messages) -> str:
         (angry, "the agent angry raised ValueError: no idea .after 1 message.*'the cat 0'"),
         (late, "the agent late raised TimeoutError: too late"),
         (lambda messages: None, "the agent .*lambda.* returned NoneType None; expected a str"),
+        (lambda messages: "a\ud800", r"the agent .*lambda.* returned str 'a.ud800'; expected a str"),
     ],
 )
 def test_an_agent_that_fails_is_named(env_kwargs: dict[str, Any], agent: Any, message: str) -> None:
@@ -154,3 +157,17 @@ def test_an_agent_is_imported_by_its_path(folder: Path) -> None:
 def test_a_path_that_leads_nowhere(folder: Path, path: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         import_agent(path)
+
+
+def test_users_are_as_patient_with_an_agent_as_with_a_policy() -> None:
+    """Neither says anything that users understand, so they leave when their patience is used up."""
+    kwargs = {"model": "tiny", "max_turn_tokens": 1, "reward": "turn_cost"}
+    policy = pretrained_policy("Dialogue-v0", kwargs, "cpu")
+    turns = [
+        [item.n_turns for item in items]
+        for items in (
+            complete(policy, "Dialogue-v0", kwargs, indices=[0] * 8, seed=3, batch_size=2, deterministic=True),
+            converse(lambda messages: "", "Dialogue-v0", kwargs, indices=[0] * 8, seed=3),
+        )
+    ]
+    assert turns[0] == turns[1] and len(set(turns[0])) > 1
