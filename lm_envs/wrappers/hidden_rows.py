@@ -34,7 +34,7 @@ class HiddenRows:
         lm: The language model beside the rows.
 
     Raises:
-        ConfigurationError: Unknown ``pooling``.
+        ConfigurationError: Unknown ``pooling``, or the environment's text does not grow.
         ModelError: The model cannot be loaded or does not fit.
     """
 
@@ -43,6 +43,7 @@ class HiddenRows:
     ) -> None:
         if pooling not in POOLINGS:
             raise ConfigurationError(f"pooling must be one of {', '.join(POOLINGS)}; got {pooling!r}")
+        environment.check_reads_to_the_end()
         self.pooling = pooling
         self.normalize = normalize
         self.n_rows = environment.n_rows

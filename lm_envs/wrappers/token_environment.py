@@ -83,6 +83,15 @@ class TokenEnvironment:
                 "Is the environment wrapped in CandidateActions already, or one of Dialogue-v0 with actions='acts'?"
             )
 
+    def check_reads_to_the_end(self) -> None:
+        """Raise a ConfigurationError if an observation is about a place in its text, and not about the text so far."""
+        if "cursor" in self.keys:
+            raise ConfigurationError(
+                "expected an environment whose text grows; in Tagging-v0 the text stays and a cursor moves through it, "
+                "of which a vector of the whole text tells nothing. Use a policy that reads at the cursor, such as "
+                "agents.LMActorCriticPolicy with trainable='heads'"
+            )
+
     @property
     def _has_tokens(self) -> bool:
         space = self.observation_space

@@ -16,6 +16,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from lm_envs.errors import ConfigurationError, DataError, InvalidActionError, ModelError, UnknownNameError
 from lm_envs.models import load_tokenizer
 from lm_envs.tagging.env import TaggingEnv
+from lm_envs.wrappers import CandidateActions, HiddenStateObservation
 
 ROWS: list[dict[str, Any]] = [
     {"words": ["the", "good", "bad", "is", "?"], "labels": ["O", "B-X", "I-X", "O", "B-Y"]},
@@ -232,6 +233,15 @@ def test_an_encoder_decoder(tmp_path: Any, small_tokenizer: Any) -> None:
     small_tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="encoder-decoder"):
         make(str(tmp_path))
+
+
+@pytest.mark.parametrize("make_env", [gym.make, gym.make_vec])
+def test_wrappers_for_texts_that_grow(make_env: Any) -> None:
+    env = make_env("Tagging-v0")
+    with pytest.raises(ConfigurationError, match="a cursor moves through it"):
+        HiddenStateObservation(env)
+    with pytest.raises(ConfigurationError, match="actions that are token ids"):
+        CandidateActions(env, 4)
 
 
 def test_documentation_headings() -> None:
