@@ -19,6 +19,26 @@ THROUGHPUT = (
     "throughput_smollm2_cpu_bfloat16.json",
 )
 DQN = "throughput_dqn.json"
+DIALOGUE_METRICS = {
+    "success": "users who got what they wanted",
+    "reward": "mean return",
+    "turns": "turns of the agent",
+    "length": "tokens of the agent",
+    "kl": "KL to the pretrained model, nats a conversation",
+}
+ACT_AGENTS = {
+    "hand_written": "hand-written policy that knows the simulator's rules",
+    "random": "random acts",
+    "tabular": "tabular Q-learning on the belief state",
+    "dqn_hidden": "`DQN`, `MlpPolicy` on hidden states",
+    "dqn": "`DQN`, `LMQPolicy`",
+}
+DIALOGUE_SYSTEMS = {
+    "dialogue": "`Dialogue-v0`, all turns end together",
+    "textgen": "`TextGen-v0`",
+    "dialogue_ragged": "`Dialogue-v0`, some turns end in every step",
+    "textgen_ragged": "`TextGen-v0`, begun one after the other likewise",
+}
 VALUE_LEARNING = {
     "dqn": "`DQN`, `LMQPolicy`",
     "dqn_hidden": "`DQN`, `MlpPolicy` on hidden states",
@@ -48,6 +68,9 @@ def updated(text: str) -> str:
         "value learning": value_learning_part(),
         "throughput": throughput_part(),
         "dqn": dqn_part(),
+        "dialogue learning": dialogue_learning_part(),
+        "dialogue acts": dialogue_acts_part(),
+        "dialogue throughput": dialogue_throughput_part(),
     }
     for name, part in parts.items():
         halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)
@@ -131,6 +154,75 @@ def dqn_part() -> str:
     if "note" in result:
         lines += ["", result["note"]]
     return "\n".join(lines)
+
+
+def dialogue_learning_part() -> str:
+    """The table of ``benchmarks/results/learning_dialogue.json``."""
+    result = _read("learning_dialogue.json")
+    runs = result["runs"]
+    goals, seconds = runs[0]["after"]["n_prompts"], [run["seconds"] for run in runs]
+    lines = [
+        f"{goals} held-out goals, {len(runs)} seeds, {runs[0]['steps']:,} tokens of training; a whole run, evaluations "
+        f"included, took {min(seconds):.0f} to {max(seconds):.0f} s on {_machine(result)}, {result['jobs']} at a time:",
+        "",
+        "| | before | after: mean over seeds (least to greatest) |",
+        "|---|---|---|",
+    ]
+    for key, label in DIALOGUE_METRICS.items():
+        row = result["summary"][key]
+        lines.append(f"| {label} | {row['before']:.2f} | {_mean(row, 'after')} |")
+    lines += ["", "| seed | success before, 95% interval | after, 95% interval | seconds |", "|---|---|---|---|"]
+    for run in runs:
+        moments = (run[moment]["metrics"]["success"] for moment in ("before", "after"))
+        cells = " | ".join(f"{each['mean']:.2f} ({each['low']:.2f} to {each['high']:.2f})" for each in moments)
+        lines.append(f"| {run['seed']} | {cells} | {run['seconds']:.0f} |")
+    return "\n".join(lines)
+
+
+def dialogue_acts_part() -> str:
+    """The table of ``benchmarks/results/dialogue_acts.json``."""
+    result = _read("dialogue_acts.json")
+    settings = result["settings"]
+    lines = [
+        f"{settings['n_goals']} held-out goals, {len(settings['seeds'])} seeds: mean (least to greatest); one core of "
+        f"{_machine(result)}:",
+        "",
+        "| | return | share of the hand-written policy's | success | seconds a run |",
+        "|---|---|---|---|---|",
+    ]
+    for row in result["summary"]:
+        cells = " | ".join(_mean(row[name]) for name in ("mean_return", "share", "success"))
+        seconds = row["seconds"]
+        lines.append(f"| {ACT_AGENTS[row['agent']]} | {cells} | {seconds['min']:.0f} to {seconds['max']:.0f} |")
+    return "\n".join(lines)
+
+
+def dialogue_throughput_part() -> str:
+    """The tables of ``benchmarks/results/dialogue_throughput.json``."""
+    result = _read("dialogue_throughput.json")
+    settings = result["settings"]
+    world, own = result["summary"][0]["length"].split("+")
+    lines = [
+        f"The agent's tokens per second of processor time, `{settings['model']}`, {settings['n_envs']} environments, "
+        f"one core, float32, KL on, median of {settings['rounds']} rounds on {_machine(result)}. "
+        f"{settings['n_turns']} turns of {settings['turn_tokens']} tokens, {settings['user_tokens']} in each of the "
+        f"user's: {own} tokens of the agent, and {world} of users and chat template, which in `TextGen-v0` are the "
+        "prompt:",
+        "",
+        "| | rollout | update | end to end | environment's share of the rollout | the partner's |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["summary"]:
+        name = row["system"]
+        metrics = ("rollout",) if name.endswith("_ragged") else ("rollout", "update", "end_to_end")
+        speeds = [f"{row[metric]['median']:,.0f}" for metric in metrics] + [""] * (3 - len(metrics))
+        shares = [f"{100 * result['shares'][name][part]['median']:.0f}%" for part in ("environment", "partner")]
+        lines.append(f"| {DIALOGUE_SYSTEMS[name]} | {' | '.join([*speeds, *shares])} |")
+    return "\n".join([*lines, "", *_ratio_table(result)])
+
+
+def _mean(row: dict[str, Any], key: str = "mean") -> str:
+    return f"{row[key]:.2f} ({row['min']:.2f} to {row['max']:.2f})"
 
 
 def _throughput_tables(result: dict[str, Any]) -> str:
