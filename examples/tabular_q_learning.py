@@ -9,7 +9,7 @@ import numpy as np
 import lm_envs  # noqa: F401 - registers Dialogue-v0
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--conversations", type=int, default=6_000)
+parser.add_argument("--conversations", type=int, default=9_000)
 parser.add_argument("--evaluations", type=int, default=256)
 parser.add_argument("--seed", type=int, default=0)
 args = parser.parse_args()
