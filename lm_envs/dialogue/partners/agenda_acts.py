@@ -14,6 +14,7 @@ from lm_envs.world.understanding import GO_ON, PROMISES, Understood, understand
 
 SOONEST = {"delay": "two days", "visit": "today"}
 """What ``"suggest"`` promises."""
+MOST_DRAWS = 200  # of a template; one in four promises something
 
 
 @dataclass
@@ -83,10 +84,11 @@ class DeskActs(Acts):
         """A turn of the agent that performs the act, in the world's words."""
         promise = self._promise(row, act)
         symbols = {symbol: SOONEST[name] for name, symbol in promise.items()}
-        while True:  # the templates of a statement differ in whether they promise anything
+        for _ in range(MOST_DRAWS):  # the templates of a statement differ in whether they promise anything
             text = say(self._symbol(row, act), {**self._beliefs[row].values, **symbols}, rng)
             if not promise or self.recognises(row, act, text):
-                return text
+                break
+        return text
 
     def _promise(self, row: int, act: int) -> Mapping[str, str]:
         """What the act promises, and the symbols of the grammar that write it."""
