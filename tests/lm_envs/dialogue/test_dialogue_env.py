@@ -128,7 +128,7 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: ",".join(v))
 def test_both_checkers(shop: Any, variant: dict[str, Any]) -> None:
     env = gym.make("Dialogue-v0", **{"partner": shop, **variant})
     with warnings.catch_warnings():
@@ -154,7 +154,7 @@ def some_action(env: Any, rng: np.random.Generator) -> int:
     return TURN_END if env.action_space.n > 3 and rng.random() < 0.2 else int(rng.integers(env.action_space.n))
 
 
-@pytest.mark.parametrize("variant", VARIANTS[:5], ids=str)
+@pytest.mark.parametrize("variant", VARIANTS[:5], ids=lambda v: ",".join(v))
 def test_twins_agree_for_50_steps(shop: Any, variant: dict[str, Any]) -> None:
     twins = [DialogueEnv(partner=shop, **variant) for _ in range(2)]
     assert equal(*(env.reset(seed=3) for env in twins), exact=True)
@@ -173,7 +173,7 @@ def test_other_seeds_are_other_conversations(shop: Any) -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
-@pytest.mark.parametrize("variant", VARIANTS[:5], ids=str)
+@pytest.mark.parametrize("variant", VARIANTS[:5], ids=lambda v: ",".join(v))
 def test_copies_go_on_alike(shop: Any, copied: Any, variant: dict[str, Any]) -> None:
     env = DialogueEnv(partner=shop, **{"reward": {each_turn: 1.0, n_letters: 0.5}, **variant, "render_mode": "ansi"})
     rng = np.random.default_rng(0)
