@@ -28,7 +28,7 @@ FRAMES = {
 }
 UNKNOWN = "unknown"
 _UNANSWERABLE_SHARE = 0.25
-_PRONOUNS = {"f": "she", "m": "he"}
+PRONOUNS = {"f": "she", "m": "he"}
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,14 @@ def passage_items(split: str) -> list[Passage]:
 
 def _draw(rng: np.random.Generator) -> Passage:
     while True:
-        facts = _draw_facts(rng)
+        facts = draw_facts(rng)
         question = _ask(facts, rng)
         if len({fact.sentence for fact in facts}) == len(facts):
             return Passage(tuple(facts), question)
 
 
-def _draw_facts(rng: np.random.Generator) -> list[Fact]:
+def draw_facts(rng: np.random.Generator) -> list[Fact]:
+    """Three or four random facts about one person, or two or three about each of two people."""
     people = list(rng.choice(sorted(genders()), size=int(rng.integers(1, 3)), replace=False))
     facts: list[Fact] = []
     for person in people:
@@ -152,7 +153,7 @@ def state(person: str, frame: str, first: bool, rng: np.random.Generator) -> Fac
     """State a random fact of a frame; unless it is the first about a person, mostly a pronoun stands for the person."""
     grammar, gender = passage_grammar(), genders()[person]
     slots = {slot: " ".join(grammar.generate(slot, rng)) for slot in FRAMES[frame]}
-    subject = person if first or rng.random() < 0.3 else _PRONOUNS[gender]
+    subject = person if first or rng.random() < 0.3 else PRONOUNS[gender]
     words = grammar.generate(f"fact.{frame}.{gender}", rng, {**slots, f"subject.{gender}": subject})
     return Fact(person, frame, slots, spell(words))
 
@@ -195,7 +196,7 @@ def check_passage(text: str) -> GrammarReport:
                 return GrammarReport(False, f"sentence {position + 1} repeats an earlier one: {str(sentence)!r}")
             person = next((word for word in sentence.words if word in genders()), person)
             pronouns = {"he", "she"}.intersection(map(str.lower, sentence.words))
-            if pronouns - {_PRONOUNS.get(genders().get(person, ""))}:
+            if pronouns - {PRONOUNS.get(genders().get(person, ""))}:
                 return GrammarReport(
                     False, f"sentence {position + 1} has a pronoun without a person: {str(sentence)!r}"
                 )

@@ -1,0 +1,91 @@
+"""Passages of the small world with a headline: the news of the person of whom there is most to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from lm_envs.world.passages import Fact, draw_facts
+from lm_envs.world.spelling import spell
+from lm_envs.world.splits import check_split, collect, split_of
+
+NEWS = {
+    "meet": "meets a {friend} at the {place}",
+    "find": "spots a {object} under the {spot}",
+    "buy": "buys a {object} at the {store}",
+    "pet": "has a {colour} {animal}",
+    "hobby": "plays the {hobby}",
+    "travel": "goes to work by {transport}",
+    "meal": "eats {food} for lunch",
+    "drink": "drinks {drink} in the morning",
+    "home": "lives in {town}",
+    "job": "works as a {job}",
+}
+"""Frame -> its news, the most important first."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A passage and its headline."""
+
+    passage: str
+    text: str
+
+    @property
+    def prompt(self) -> str:
+        """What a language model is shown, to be continued by the headline."""
+        return headline_prompt(self.passage)
+
+
+def headline_prompt(passage: str) -> str:
+    """The format in which ``tiny`` knows headlines; the headline follows after a space."""
+    return f"{passage} Headline:"
+
+
+def headline(facts: Sequence[Fact]) -> str:
+    """Who the most important news is about, with job and town where they are told, and what they do.
+
+    For example "Nurse Anna from Oakton meets a sailor at the park." Days, times, and everything else are left out.
+    """
+    ranks = list(NEWS)
+    news = min(facts, key=lambda fact: ranks.index(fact.frame))
+    told = {fact.frame: fact.slots for fact in facts if fact.person == news.person and fact is not news}
+    who = [*([told["job"]["job"]] if "job" in told else []), news.person]
+    whence = ["from", told["home"]["town"]] if "home" in told else []
+    return spell([*who, *whence, *NEWS[news.frame].format(**news.slots).split(), "."])
+
+
+def generate(rng: np.random.Generator, split: str = "train") -> Headline:
+    """A random passage of three to six sentences with its headline.
+
+    Raises:
+        UnknownNameError: Unknown split.
+    """
+    check_split(split)
+    while True:
+        item = _draw(rng)
+        if split_of(item.prompt) == split:
+            return item
+
+
+@cache
+def _headlines(split: str) -> tuple[Headline, ...]:
+    return tuple(collect(split, _draw, lambda item: item.prompt))
+
+
+def headline_items(split: str) -> list[Headline]:
+    """The passages of a split, all different: 4096 train, 512 validation, 512 test.
+
+    Raises:
+        UnknownNameError: Unknown split.
+    """
+    check_split(split)
+    return list(_headlines(split))
+
+
+def _draw(rng: np.random.Generator) -> Headline:
+    facts = draw_facts(rng)
+    return Headline(" ".join(fact.sentence for fact in facts), headline(facts))
