@@ -26,6 +26,7 @@ from lm_envs.rewards.registry import get, names, register, registered
 from lm_envs.rewards.relevance import Relevance
 from lm_envs.rewards.sentiment import Sentiment
 from lm_envs.rewards.shape import Distinct, Length, Repetition
+from lm_envs.rewards.source import Coverage, Faithfulness
 from lm_envs.rewards.specification import make_reward
 from lm_envs.rewards.verifier import Verifier
 
@@ -36,10 +37,12 @@ __all__ = [
     "Brevity",
     "ChoiceAccuracy",
     "ChrF",
+    "Coverage",
     "CrossEntropy",
     "Distinct",
     "EntityF1",
     "ExactMatch",
+    "Faithfulness",
     "Fluency",
     "GoalSuccess",
     "Grammar",

@@ -37,6 +37,7 @@ CASES = [
     ("numeric_match", "1,250.50", {"reference": [["7", "1250.5"]]}, 0, 1),
     ("choice_accuracy", "B.", {"reference": ["red"], "choices": [["blue", "red"]]}, 0, 1),
     ("brevity", "red", {}, 0, 1),
+    ("coverage", SENTENCE, {"source": [SENTENCE]}, 0, 1),
     ("verifier", "red", {"score": ["red".__eq__]}, 0, 1),
 ]
 
@@ -62,7 +63,7 @@ def test_every_registered_name_has_a_case() -> None:
     turns = {"turn_cost", "asked_again", "non_repetition", "user_sentiment"}
     answers = {"answer_format", "supporting_sentence"}
     labels = {"entity_f1", "token_accuracy"}
-    elsewhere = {"sentiment", "fluency", "relevance", *goals, *turns, *answers, *labels}
+    elsewhere = {"sentiment", "fluency", "relevance", "faithfulness", *goals, *turns, *answers, *labels}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered
