@@ -25,9 +25,6 @@ class TextGenEnv(TokenEnv):
     | Task      | The agent has to                                             | Default reward           |
     |-----------|--------------------------------------------------------------|--------------------------|
     | `reviews` | continue the beginning of a review so that it turns positive | sentiment, 0 to 1        |
-    | `keywords`| use all the given words in one or two sentences              | coverage and fluency     |
-
-    `dataset=...` puts your own prompts in their place; `lm_envs.tasks.register` adds a task.
 
     `gym.make_vec("TextGen-v0", num_envs=64)` makes `TextGenVectorEnv`: the same episodes in one pair of
     arrays.
@@ -98,6 +95,7 @@ class TextGenEnv(TokenEnv):
     | `reward_terms`  | dict[str, float] | each term's part of the return; they sum to it                    |
     | `token_rewards` | list[float]      | only if a reward is given token by token: its parts               |
     | `is_success`    | bool             | only where the task defines it                                    |
+    | `reference`     | str or list[str] | only where the data have such a column: the reference text(s)     |
 
     ## Arguments
     All are optional and given by keyword, `gym.make("TextGen-v0", task="keywords", max_new_tokens=24)`:

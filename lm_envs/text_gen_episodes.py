@@ -12,6 +12,7 @@ from lm_envs.errors import DataError
 from lm_envs.legal_actions import legal_actions
 from lm_envs.payments import Completions
 from lm_envs.prompt_table import PromptTable, prompt_table
+from lm_envs.reference_room import check_references
 from lm_envs.text_episodes import TextEpisodes
 from lm_envs.text_gen_config import TextGenConfig
 from lm_envs.token_state import IntArray
@@ -30,7 +31,8 @@ class TextGenEpisodes(TextEpisodes):
 
         Raises:
             ConfigurationError: The observation is longer than what the model was built for.
-            DataError: The data is malformed, or a prompt is too long and ``on_long_prompt="raise"``.
+            DataError: The data is malformed, a reference of a task that compares with one is longer than
+                ``max_new_tokens``, or a prompt is too long and ``on_long_prompt="raise"``.
             ModelError: The model cannot be loaded.
             UnknownNameError: No such task, split, reward, model or column.
         """
@@ -42,6 +44,8 @@ class TextGenEpisodes(TextEpisodes):
         vocabulary = load_vocabulary(config.model, config.trust_remote_code)
         super().__init__(config, rewards, vocabulary, legal_actions(vocabulary, config.min_new_tokens), num_rows)
         self._table: PromptTable | None = None
+        if self.task is not None and self.task.read_own is not None:
+            self._check_references()
         if config.on_long_prompt == "raise":
             self._check_prompts()
 
@@ -72,10 +76,20 @@ class TextGenEpisodes(TextEpisodes):
         return {name: [values[index] for index in indices] for name, values in self.dataset.columns.items()}
 
     def _own_infos(self, rows: IntArray, finished: Completions) -> list[dict[str, Any]]:
-        if self.task is None or self.task.is_success is None:
-            return [{} for _ in finished.texts]
-        successes = self.task.is_success(finished.prompts, finished.texts, **finished.columns)
-        return [{"is_success": bool(success)} for success in successes]
+        infos: list[dict[str, Any]] = [{} for _ in finished.texts]
+        for info, reference in zip(infos, finished.columns.get("reference", ()), strict=False):
+            if isinstance(reference, str | list):
+                info["reference"] = reference
+        if self.task is not None and self.task.is_success is not None:
+            successes = self.task.is_success(finished.prompts, finished.texts, **finished.columns)
+            for info, success in zip(infos, successes, strict=True):
+                info["is_success"] = bool(success)
+        return infos
+
+    def _check_references(self) -> None:
+        rows = self.dataset.columns.get("reference", [])
+        references = [[row] if isinstance(row, str) else row for row in rows]
+        check_references(references, self.config.max_new_tokens, self.vocabulary, "the reference of prompt")
 
     def _check_prompts(self) -> None:
         lengths = self.table.lengths

@@ -75,6 +75,9 @@ class QAEnv(TokenEnv):
     | `completion`    | str              | the generated text, or the text of the choice                     |
     | `answer`        | str              | the answer that was read from it; empty if there is none          |
     | `reference`     | list[str]        | the gold answers                                                  |
+    | `choices`       | list[str]        | what the answer is chosen from; empty where it is free text       |
+    | `answerable`    | bool             | False where the right answer is that there is none                |
+    | `score`         | float            | only where the data bring a verifier: what it gives for `answer`  |
     | `is_success`    | bool             | whether the answer is right                                       |
     | `stop_reason`   | str              | see above                                                         |
     | `n_new_tokens`  | int              | number of actions                                                 |

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lm_envs.episodes import StepOutcome
-from lm_envs.errors import DataError
 from lm_envs.legal_actions import LegalActions
 from lm_envs.payments import Completions
 from lm_envs.qa.config import QAConfig
@@ -17,6 +16,7 @@ from lm_envs.qa.constraint import ChoiceTrie, OnlyChoices, choice_tokens
 from lm_envs.qa.extraction import extractor, read_answer
 from lm_envs.qa.one_choice import OneChoice
 from lm_envs.qa.questions import Question
+from lm_envs.reference_room import check_references
 from lm_envs.rendering import EpisodeView, Piece
 from lm_envs.text_episodes import TextEpisodes
 from lm_envs.token_state import IntArray
@@ -130,7 +130,17 @@ class QAEpisodes(TextEpisodes):
     def _own_info(self, question: Question, answer: str) -> dict[str, Any]:
         right = self.questions.is_right(question, answer)
         self.questions.record(right)
-        return {"answer": answer, "reference": list(question.answers), "is_success": right}
+        info = {
+            "answer": answer,
+            "reference": list(question.answers),
+            "choices": list(question.choices),
+            "answerable": question.answerable,
+            "is_success": right,
+        }
+        verifier = question.columns.get("score")
+        if callable(verifier):
+            info["score"] = float(verifier(answer)) if answer.strip() else 0.0
+        return info
 
     def view(self, row: int, info: Mapping[str, Any] | None = None) -> EpisodeView:
         """What there is to see of the episode in a row; ``info`` is the one of its end."""
@@ -142,17 +152,8 @@ class QAEpisodes(TextEpisodes):
         """Raise a DataError for a gold answer that cannot be written: one of each question's has to fit."""
         n_questions = len(self.questions)
         n_checked = min(n_questions, CHECKED_QUESTIONS) if self.questions.generated else n_questions
-        asked = [self.questions[number] for number in range(n_checked)]
-        texts = [f" {answer}" for question in asked for answer in question.answers]
-        lengths = iter([len(ids) for ids in self.vocabulary.tokenizer(texts, add_special_tokens=False)["input_ids"]])
-        shortest = np.array([min(next(lengths) for _ in question.answers) for question in asked])
-        if (shortest > self.config.max_new_tokens).any():
-            first = int(np.argmax(shortest > self.config.max_new_tokens))
-            raise DataError(
-                f"the answer to question {first} takes {shortest[first]} tokens, more than max_new_tokens="
-                f"{self.config.max_new_tokens}: {asked[first].answers[0]!r:.80}. Set max_new_tokens={shortest.max()} "
-                "or more; an end-of-text token comes on top"
-            )
+        answers = [self.questions[number].answers for number in range(n_checked)]
+        check_references(answers, self.config.max_new_tokens, self.vocabulary, "the answer to question")
 
     def _step(self, actions: npt.NDArray[np.int64]) -> StepOutcome:
         """Append one token to every row, or choose."""

@@ -18,12 +18,14 @@ class Question:
         choices: What the answer has to be chosen from; empty where it is free text. A gold answer is one of them.
         columns: What rewards can read besides, by the source's :attr:`Questions.columns`: for example ``context``,
             ``support``.
+        answerable: Whether there is an answer; where there is none, the gold answer says so.
     """
 
     prompt: str
     answers: tuple[str, ...]
     choices: tuple[str, ...] = ()
     columns: Mapping[str, Any] = field(default_factory=dict)
+    answerable: bool = True
 
 
 class Questions(ABC):

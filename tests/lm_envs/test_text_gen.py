@@ -302,3 +302,12 @@ def test_made_environment_counts_as_gymnasiums(stand_in: str) -> None:
     env.step(5)
     _, _, terminated, truncated, info = env.step(5)
     assert (terminated, truncated, info) == (False, True, {})
+
+
+def test_the_reference_text_is_told_where_the_data_have_one(stand_in: str) -> None:
+    rows = [{"prompt": f"the cat {n}", "reference": reference} for n, reference in enumerate(("a", ["b", "c"], None))]
+    kwargs = {"model": stand_in, "dataset": [{**row, "split": "train"} for row in rows], "reward": "length"}
+    envs = gym.make_vec("TextGen-v0", 3, "vector_entry_point", max_new_tokens=1, **kwargs)
+    envs.reset(seed=0, options={"indices": [0, 1, 2]})
+    infos = envs.step(np.array([5, 5, 5]))[-1]["final_info"]
+    assert infos["reference"].tolist()[:2] == ["a", ["b", "c"]] and infos["_reference"].tolist() == [True, True, False]

@@ -169,7 +169,11 @@ class AnswerScore:
 
     generator: Generator
     entry: Mapping[str, Any]
+    _known: dict[str, float] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __call__(self, answer: str) -> float:
         """The score, 0 to 1, of the answer without the white space around it."""
-        return self.generator.score(answer.strip(), self.entry)
+        answer = answer.strip()
+        if answer not in self._known:  # reward, success and info ask for the same one
+            self._known[answer] = self.generator.score(answer, self.entry)
+        return self._known[answer]

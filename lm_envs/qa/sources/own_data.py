@@ -9,7 +9,7 @@ from lm_envs.data.loading import load_table
 from lm_envs.data.tables import Table, check_column, n_rows
 from lm_envs.errors import ConfigurationError, DataError
 from lm_envs.qa.questions import Question, Questions
-from lm_envs.qa.sources.gold import LETTERS, choices_of, free_answers, right_choices
+from lm_envs.qa.sources.gold import LETTERS, Choices, choices_of, free_answers, right_choices
 from lm_envs.qa.sources.templates import check_template, fill
 
 RESERVED_COLUMNS = ("prompts", "completions", "prompt_ids", "completion_ids", "reference", "extracted")
@@ -26,7 +26,8 @@ class OwnQuestions(Questions):
     - SQuAD: ``context, question, answers``; answers as ``{"text": [...], "answer_start": [...]}``, a list of texts, or
       one text. An empty list is a question without answer. The context may be missing.
     - Multiple choice: ``question, choices, answer``; choices as a list, or as ``{"text": [...], "label": [...]}``; the
-      answer as the choice's text, its label, its number from 0, or its letter. A context may be there.
+      answer as the choice's label, its text, its place from 0, or its letter; an integer is a place, except among
+      choices that are numbers. A context may be there.
     - Plain: ``question, answer``.
 
     Args:
@@ -125,8 +126,8 @@ class OwnQuestions(Questions):
         """The gold answers of a row, and its choices."""
         if not self._has_choices(row):
             return free_answers(value, self._unanswerable, place), ()
-        choices, labels = (self._choices, ()) if self._choices else choices_of(row[self._names["choices"]], place)
-        return right_choices(value, choices, labels, place), choices
+        choices = self._choices or choices_of(row[self._names["choices"]], place)
+        return right_choices(value, choices, place), choices.texts
 
     def _default_template(self, table: Table) -> str:
         """The template for the form that the data have."""
@@ -144,7 +145,9 @@ class OwnQuestions(Questions):
         parts = {name: row[self._names[name]] for name in ("context", "question") if self._names[name] in row}
         letters = [f"{letter}. " for letter in LETTERS] + [""] * len(choices)
         listed = "\n".join(letter + choice for letter, choice in zip(letters, choices, strict=False))
-        return Question(fill(self._template, {**columns, **parts, "choices": listed}), answers, choices, columns)
+        prompt = fill(self._template, {**columns, **parts, "choices": listed})
+        answerable = bool(choices) or answers != (self._unanswerable,)
+        return Question(prompt, answers, choices, columns, answerable)
 
 
 def _rows(table: Table) -> Iterator[dict[str, Any]]:
@@ -160,11 +163,11 @@ def _check_texts(row: Mapping[str, Any], columns: Sequence[str], place: str) -> 
             )
 
 
-def _same_choices(choices: Any) -> tuple[str, ...]:
+def _same_choices(choices: Any) -> Choices:
     """The choices that all questions have."""
     if isinstance(choices, str) or not isinstance(choices, Sequence):
         raise ConfigurationError(f"choices has to be a list of texts, got {choices!r}")
     try:
-        return choices_of(choices, "choices=...")[0]
+        return choices_of(choices, "choices=...")
     except DataError as error:
         raise ConfigurationError(str(error)) from error

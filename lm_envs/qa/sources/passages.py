@@ -44,4 +44,5 @@ class PassageQuestions(Questions):
 
 def _question(passage: Passage, template: str) -> Question:
     columns = {"context": passage.text, "question": passage.question.text, "support": passage.question.support}
-    return Question(fill(template, columns), (passage.question.answer,), columns=columns)
+    asked = passage.question
+    return Question(fill(template, columns), (asked.answer,), columns=columns, answerable=asked.answerable)
