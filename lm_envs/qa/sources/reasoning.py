@@ -119,7 +119,8 @@ def weights_of(generators: Any) -> dict[str, float]:
         number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
         if not number or not 0 < weight < float("inf"):
             raise ConfigurationError(
-                f"the weight of the generator {name!r} has to be a positive number, got {weight!r}"
+                f"the weight of the generator {name!r} has to be a positive number, got {weight!r:.80}. A mapping "
+                "stands for generators; questions of your own are a list of rows"
             )
     return {name: float(weight) for name, weight in zip(names, weights.values(), strict=True)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -119,13 +119,26 @@ def _factory(dataset: Any) -> tuple[Factory, dict[str, Any]]:
 
 def _check_spelling(dataset: str) -> None:
     """Raise an error for what is nearly a name and no file: nobody wants a search on the hub for ``"pasages"``."""
-    plain = not {"/", ":", "."} & set(dataset)
-    if plain and not Path(dataset).exists() and difflib.get_close_matches(dataset, names(), n=1, cutoff=0.75):
-        raise UnknownNameError.for_name("dataset of questions", dataset, names(), _REMEDY)
+    name, colon, generator = dataset.partition(":")
+    if {"/", "."} & set(name) or Path(dataset).exists():
+        return
+    known = [GENERATORS] if colon else names()
+    if difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+        meant = f"Write {GENERATORS}:{generator}." if colon else _REMEDY
+        raise UnknownNameError.for_name("dataset of questions", name, known, meant)
+    if not colon and _is_generator(name):
+        remedy = f"It is a generator of reasoning-gym: write '{GENERATORS}:{name}'. {_REMEDY}"
+        raise UnknownNameError.for_name("dataset of questions", name, names(), remedy)
+
+
+def _is_generator(name: str) -> bool:
+    from lm_envs.qa.sources.generator import generator_names
+
+    return importlib.util.find_spec("reasoning_gym") is not None and name in generator_names()
 
 
 def _made(factory: Factory, dataset: Any, given: Mapping[str, Any], kwargs: Mapping[str, Any]) -> Questions:
-    parameters = inspect.signature(factory).parameters
+    parameters = _parameters(factory)
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
     for name in kwargs:
         if name in given or (not takes_any and name not in parameters):
@@ -136,6 +149,13 @@ def _made(factory: Factory, dataset: Any, given: Mapping[str, Any], kwargs: Mapp
     if not isinstance(made, Questions):
         raise ConfigurationError(f"the dataset {_show(dataset)} made {made!r}; expected lm_envs.qa.questions.Questions")
     return made
+
+
+def _parameters(factory: Factory) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(factory).parameters
+    except ValueError as error:
+        raise ConfigurationError(f"expected a class or function that makes Questions, got {factory!r}") from error
 
 
 def _show(dataset: Any) -> str:

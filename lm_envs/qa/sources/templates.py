@@ -39,5 +39,14 @@ def check_template(template: Any, fields: Collection[str]) -> str:
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:
-    """The prompt."""
-    return template.format_map(values)
+    """The prompt.
+
+    Raises:
+        ConfigurationError: A field's format, what stands behind ``:`` or ``!``, does not fit its value.
+    """
+    try:
+        return template.format_map(values)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"the template {template!r} cannot be filled: {error}. Leave out what stands behind ':' or '!' in a field"
+        ) from error

@@ -57,10 +57,14 @@ def test_silence_as_in_squad_2() -> None:
         (["lamp", "apple"], "B", "apple"),
         (["lamp", "apple"], "b", "apple"),
         (["1", "0"], "1", "1"),  # the text goes before the number
+        (["1", "0"], 1, "0"),  # an integer is a place, as in MMLU, whose choices can be digits
+        (["1", "0"], 1.0, "0"),  # as pandas has integers
         (["b", "a"], "b", "b"),
         ([4, 5.5], 4, "4"),
+        ([1, 0], 1, "1"),  # among numbers a number is a choice
         ({"text": ["lamp", "apple"], "label": ["A", "B"]}, "B", "apple"),
         ({"text": ["lamp", "apple"], "label": ["1", "2"]}, "1", "lamp"),
+        ({"text": ["2", "1"], "label": ["1", "2"]}, "1", "2"),  # the label goes before the text
         ({"text": ["lamp", "apple"]}, 0, "lamp"),
     ],
 )
@@ -137,6 +141,11 @@ def test_pickle() -> None:
         ({**CHOICE, "choices": ["apple"]}, "at least two texts"),
         ({**CHOICE, "choices": "apple, lamp"}, "at least two texts"),
         ({**CHOICE, "choices": ["apple", " "]}, "empty choice"),
+        ({**CHOICE, "choices": "['apple', 'lamp']"}, "Where a file cannot hold lists, as CSV cannot, write JSON lines"),
+        ({**CHOICE, "choices": None}, "has the choices None.*All rows need them"),
+        ({**CHOICE, "choices": []}, r"row 2 of .* has the choices \[\]; expected a list of at least two texts"),
+        ({**CHOICE, "choices": [1, 2], "answer": 0}, r"the answer 0; .*\['1', '2'\], as they are numbers"),
+        ({**CHOICE, "choices": {"text": ["a", "b"], "label": ["A", "A"]}}, "labels have to differ"),
         ({**CHOICE, "choices": {"label": ["A"]}}, "expected the keys 'text' and 'label'"),
         ({**CHOICE, "choices": {"text": ["a", "b"], "label": ["A"]}}, "1 labels for 2 choices"),
         ({**CHOICE, "choices": {"text": ["a", "b"], "label": ["A", "B"]}}, r"'apple'; .*the labels \['A', 'B'\]"),
@@ -154,7 +163,7 @@ def test_bad_rows_of_multiple_choice(row: dict, message: str) -> None:
     [
         ({**SQUAD, "answers": None}, "row 2 of .* has no answer; a question without answer has an empty list"),
         ({**SQUAD, "answers": float("nan")}, "has no answer"),
-        ({**SQUAD, "answers": [""]}, "row 2 of .* has an empty answer"),
+        ({**SQUAD, "answers": [""]}, "row 2 of .* has an empty answer.*question without answer has an empty list"),
         ({**SQUAD, "answers": {"txt": []}}, "a mapping with the key 'text'"),
         ({**SQUAD, "answers": [["red"]]}, r"the answer \['red'\] \(list\)"),
         ({**SQUAD, "context": ""}, "has '' in the column 'context'"),
@@ -186,6 +195,8 @@ def test_bad_columns(rows: list, message: str) -> None:
         ({"template": "{question} {choices}"}, "unknown field 'choices'"),
         ({"template": "{question"}, "is malformed"),
         ({"template": "question"}, "shows nothing of a question"),
+        ({"template": "{question:d}"}, "cannot be filled: Unknown format code 'd'.*Leave out what stands behind"),
+        ({"template": "{question!z}"}, "cannot be filled: Unknown conversion"),
         ({"template": 3}, "has to be a text, got 3"),
         ({"choices": "red"}, "choices has to be a list of texts, got 'red'"),
         ({"choices": ["red", "red"]}, "the choice 'red' twice"),

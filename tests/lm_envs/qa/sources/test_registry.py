@@ -62,3 +62,29 @@ def test_nonsense() -> None:
         get("passage")
     with pytest.raises(ConfigurationError, match="made 3; expected lm_envs.qa.questions.Questions"):
         load_questions(lambda split: 3)
+    with pytest.raises(ConfigurationError, match="a class or function that makes Questions, got <class 'int'>"):
+        load_questions(int)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ("Passages", "Did you mean 'passages'"),
+        ("reasoning-gym:ab", "Did you mean 'reasoning_gym'.*Write reasoning_gym:ab"),
+        ("reasoning_gim", "Did you mean 'reasoning_gym'"),
+    ],
+)
+def test_what_is_nearly_a_name_is_not_looked_for_on_the_hub(dataset: str, message: str) -> None:
+    with pytest.raises(UnknownNameError, match=message):
+        load_questions(dataset)
+
+
+def test_a_generator_alone_tells_how_to_write_it() -> None:
+    pytest.importorskip("reasoning_gym")
+    with pytest.raises(UnknownNameError, match="generator of reasoning-gym: write 'reasoning_gym:chain_sum'"):
+        load_questions("chain_sum")
+
+
+def test_columns_are_no_generators() -> None:
+    with pytest.raises(ConfigurationError, match=r"got \['q'\]. A mapping stands for generators; .* a list of rows"):
+        load_questions({"question": ["q"], "answer": ["a"]})
