@@ -31,5 +31,6 @@ def check_references(
         first = int(np.argmax(shortest > max_new_tokens))
         raise DataError(
             f"{described} {first} takes {shortest[first]} tokens, more than max_new_tokens={max_new_tokens}: "
-            f"{references[first][0]!r:.80}. Set max_new_tokens={shortest.max()} or more; an end-of-text token comes on top"
+            f"{references[first][0]!r:.80}. Set max_new_tokens={shortest.max()} or more; an end-of-text token comes on "
+            "top"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lm_envs.text_gen_config import TextGenConfig
@@ -22,9 +22,16 @@ class TextGenEnv(TokenEnv):
     is appended. A reward function scores the finished text. This is the setting in which policy gradient
     methods fine-tune language models [1, 2].
 
-    | Task      | The agent has to                                             | Default reward           |
-    |-----------|--------------------------------------------------------------|--------------------------|
-    | `reviews` | continue the beginning of a review so that it turns positive | sentiment, 0 to 1        |
+    | Task            | The agent has to                                             | Default reward                 |
+    |-----------------|--------------------------------------------------------------|--------------------------------|
+    | `reviews`       | continue the beginning of a review so that it turns positive | sentiment, 0 to 1              |
+    | `keywords`      | use all the given words in one or two sentences              | coverage and fluency           |
+    | `summarization` | say in one headline what is most important in a passage      | ROUGE-L + 0.5 x faithfulness   |
+    | `translation`   | translate a sentence from English into Spanish               | chrF, 0 to 1                   |
+
+    `dataset=...` puts your own prompts in their place, with `reward`; together with `task="summarization"` or
+    `task="translation"` your own texts and references, to which the task gives its form and its reward.
+    `lm_envs.tasks.register` adds a task.
 
     `gym.make_vec("TextGen-v0", num_envs=64)` makes `TextGenVectorEnv`: the same episodes in one pair of
     arrays.
@@ -104,13 +111,21 @@ class TextGenEnv(TokenEnv):
     - `task` (str, `"reviews"`): a registered task, see `lm_envs.tasks.names()`; or a `lm_envs.tasks.Task`.
     - `dataset`: your own prompts in place of a task: a list of strings or dicts, a `.jsonl`, `.json`,
       `.csv` or `.parquet` file, a folder with one file for each split, an id of the `datasets` hub, or a
-      `lm_envs.data.PromptDataset`. Needs `reward`.
+      `lm_envs.data.PromptDataset`. Needs `reward`, unless it comes with `task="summarization"` (columns `document`,
+      `article`, `dialogue`, `text` or `source`, and `summary`, `highlights`, `headline` or `reference`) or
+      `task="translation"` (`english` and `spanish`, `en` and `es`, `source` and `target` or `reference`, or
+      `translation` with the keys `en` and `es`). Rewards then read the columns `source` and `reference`.
+    - `dataset_kwargs` (dict): with `task` and `dataset`, what reads them: `template`, the prompt, as
+      `"{source} TL;DR:"`, whose fields are `{source}` and the names of the columns; `source_column` and
+      `reference_column`, where they are called otherwise (`"translation.de"` reaches into a mapping).
     - `reward`: a function `reward(prompts, completions, **columns)` that returns one number a completion, a
       registered name, or a mapping of these to weights; default: the task's. `columns` holds the data set's
       columns, and the tokens as `prompt_ids` and `completion_ids`.
     - `shaping` (bool, False): pay the reward as it grows, at every step. It is then computed for every row
       at every step, not only at the end.
-    - `max_prompt_tokens` (int, 32), `max_new_tokens` (int, 32): room for the prompt, and the token budget.
+    - `max_prompt_tokens` (int, the task's), `max_new_tokens` (int, the task's): room for the prompt, and the token
+      budget: 80 and 24 for `summarization`, 32 and 48 for `translation`, else 32 and 32. A reference of these two
+      tasks that is longer than `max_new_tokens` is refused at construction.
     - `min_new_tokens` (int, 0): before that many tokens the end-of-text tokens are illegal; at most
       `max_new_tokens`. Stop strings end the episode all the same. Above 0 it adds `action_mask` to the
       observation.
@@ -149,10 +164,11 @@ class TextGenEnv(TokenEnv):
         model: str = "tiny",
         task: str | Task | None = None,
         dataset: Any = None,
+        dataset_kwargs: Mapping[str, Any] | None = None,
         reward: Any = None,
         shaping: bool = False,
-        max_prompt_tokens: int = 32,
-        max_new_tokens: int = 32,
+        max_prompt_tokens: int | None = None,
+        max_new_tokens: int | None = None,
         min_new_tokens: int = 0,
         stop: str | Sequence[str] | None = None,
         split: str = "train",
@@ -168,6 +184,7 @@ class TextGenEnv(TokenEnv):
             model=model,
             task=task,
             dataset=dataset,
+            dataset_kwargs=dataset_kwargs,
             reward=reward,
             shaping=shaping,
             max_prompt_tokens=max_prompt_tokens,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from lm_envs import tasks
 from lm_envs.environment_arguments import RENDER_MODES, as_int, check_choice, environment_reward, positive_int
 from lm_envs.errors import ConfigurationError, DataError
 from lm_envs.stopping import stop_strings
+from lm_envs.tasks.task import MAX_NEW_TOKENS, MAX_PROMPT_TOKENS
 
 if TYPE_CHECKING:
     from lm_envs.data import PromptDataset
@@ -34,10 +35,11 @@ class TextGenConfig:
     model: str = "tiny"
     task: str | Task | None = None
     dataset: Any = None
+    dataset_kwargs: Mapping[str, Any] | None = None
     reward: Any = None
     shaping: bool = False
-    max_prompt_tokens: int = 32
-    max_new_tokens: int = 32
+    max_prompt_tokens: Any = None  # an int once it is checked, the task's for None
+    max_new_tokens: Any = None  # likewise
     min_new_tokens: int = 0
     stop: str | Sequence[str] | None = None
     split: str = "train"
@@ -50,19 +52,39 @@ class TextGenConfig:
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading anything."""
-        for name in ("max_prompt_tokens", "max_new_tokens"):
-            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        self._set_room()
         object.__setattr__(self, "min_new_tokens", _min_new_tokens(self.min_new_tokens, self.max_new_tokens))
         object.__setattr__(self, "stop", stop_strings(self.stop))
         check_choice("on_long_prompt", self.on_long_prompt, LONG_PROMPT_POLICIES)
         if self.render_mode is not None:
             check_choice("render_mode", self.render_mode, RENDER_MODES)
-        if self.task is not None and self.dataset is not None:
+        self._check_own()
+
+    def _set_room(self) -> None:
+        """Fill in the task's room for prompt and completion where the user names none."""
+        task = self.load_task()
+        prompt_room = MAX_PROMPT_TOKENS if task is None else task.max_prompt_tokens
+        new_room = MAX_NEW_TOKENS if task is None else task.max_new_tokens
+        for name, default in (("max_prompt_tokens", prompt_room), ("max_new_tokens", new_room)):
+            given = getattr(self, name)
+            object.__setattr__(self, name, positive_int(name, default if given is None else given))
+
+    def _check_own(self) -> None:
+        """Check what stands around the user's own data."""
+        kwargs = {} if self.dataset_kwargs is None else self.dataset_kwargs
+        if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
             raise ConfigurationError(
-                f"got both task={self.task!r} and a dataset: a task brings its own prompts. Pass one of "
-                "the two; to score your own prompts as a task does, pass dataset=... and reward=..."
+                f"dataset_kwargs must be a mapping of the data's arguments to values, got {self.dataset_kwargs!r}"
             )
-        if self.dataset is not None and self.reward is None:
+        object.__setattr__(self, "dataset_kwargs", dict(kwargs))
+        if kwargs and (self.task is None or self.dataset is None):
+            raise ConfigurationError(
+                f"dataset_kwargs={dict(kwargs)!r} tell how a task reads data of your own: pass task=... and "
+                "dataset=... with them, or leave them out"
+            )
+        if self.task is not None and self.dataset is not None:
+            tasks.get(self.task).check_own(dict(kwargs))
+        elif self.dataset is not None and self.reward is None:
             raise ConfigurationError(
                 "a dataset needs a reward: pass reward=..., a function reward(prompts, completions, "
                 "**columns) that returns one number a completion, a registered name "
@@ -75,12 +97,12 @@ class TextGenConfig:
         return self.max_prompt_tokens + self.max_new_tokens
 
     def load_task(self) -> Task | None:
-        """The task, looked up by name; None where the user brought a dataset.
+        """The task, looked up by name; None where the user brought a dataset and names none.
 
         Raises:
             UnknownNameError: Nobody registered a task of that name.
         """
-        if self.dataset is not None:
+        if self.task is None and self.dataset is not None:
             return None
         return tasks.get(DEFAULT_TASK if self.task is None else self.task)
 
@@ -93,8 +115,10 @@ class TextGenConfig:
         """
         from lm_envs.data import PromptDataset, load_dataset
 
-        if task is not None:
+        if task is not None and self.dataset is None:
             dataset = task.load(self.split)
+        elif task is not None and task.read_own is not None:
+            dataset = task.read_own(self.dataset, self.split, self.columns, **(self.dataset_kwargs or {}))
         elif isinstance(self.dataset, PromptDataset):
             dataset = self.dataset
         else:

@@ -44,7 +44,7 @@ class TextGenEpisodes(TextEpisodes):
         vocabulary = load_vocabulary(config.model, config.trust_remote_code)
         super().__init__(config, rewards, vocabulary, legal_actions(vocabulary, config.min_new_tokens), num_rows)
         self._table: PromptTable | None = None
-        if self.task is not None and self.task.read_own is not None:
+        if self.task is not None and self.task.read_own is not None and "reference" in self.dataset.columns:
             self._check_references()
         if config.on_long_prompt == "raise":
             self._check_prompts()
@@ -87,8 +87,7 @@ class TextGenEpisodes(TextEpisodes):
         return infos
 
     def _check_references(self) -> None:
-        rows = self.dataset.columns.get("reference", [])
-        references = [[row] if isinstance(row, str) else row for row in rows]
+        references = [[row] if isinstance(row, str) else row for row in self.dataset.columns["reference"]]
         check_references(references, self.config.max_new_tokens, self.vocabulary, "the reference of prompt")
 
     def _check_prompts(self) -> None:

@@ -31,18 +31,21 @@ def own_prompts(env_id: str, env_kwargs: Mapping[str, Any], texts: Sequence[str]
     from lm_envs import tasks
     from lm_envs.data import PromptDataset
     from lm_envs.rewards import make_reward
-    from lm_envs.text_gen_config import DEFAULT_TASK
+    from lm_envs.text_gen_config import DEFAULT_TASK, TextGenConfig
 
-    reward = env_kwargs.get("reward")
+    config = TextGenConfig(**env_kwargs)
+    reward = config.reward
     if reward is None:
-        reward = tasks.get(env_kwargs.get("task") or DEFAULT_TASK).reward
+        reward = tasks.get(config.task or DEFAULT_TASK).reward
     rewarded = True
     try:
         make_reward(reward).check_columns(())
     except UnknownNameError:
         reward, rewarded = no_reward, False
-    kept = {key: value for key, value in env_kwargs.items() if key not in ("task", "columns", "prompt_column")}
-    return {**kept, "dataset": PromptDataset(list(texts)), "reward": reward}, rewarded
+    replaced = ("task", "dataset_kwargs", "columns", "prompt_column")
+    kept = {key: value for key, value in env_kwargs.items() if key not in replaced}
+    room = {"max_prompt_tokens": config.max_prompt_tokens, "max_new_tokens": config.max_new_tokens}
+    return {**kept, **room, "dataset": PromptDataset(list(texts)), "reward": reward}, rewarded
 
 
 def no_reward(prompts: Sequence[str], completions: Sequence[str], **columns: Any) -> list[float]:

@@ -130,9 +130,11 @@ def _environment_kwargs(config: TrainConfig | None, env_id: str, overrides: Mapp
     if config is not None and config.env_id != env_id:
         own = {"model": config.model}
     kwargs = {key: value for key, value in {**own, **overrides}.items() if value is not None}
-    for chosen, other in (("task", "dataset"), ("dataset", "task")):
-        if chosen in overrides and other not in overrides:
-            kwargs.pop(other, None)
+    if "task" in overrides and "dataset" not in overrides:
+        for name in ("dataset", "dataset_kwargs"):
+            kwargs.pop(name, None)
+    if "dataset" in overrides and "task" not in overrides and not _reads_own(kwargs.get("task")):
+        kwargs.pop("task", None)
     if "task" in overrides and "reward" not in overrides:  # a task brings its own
         kwargs.pop("reward", None)
     check_names(env_id, kwargs.get("task"), kwargs.get("dataset"))
@@ -141,6 +143,13 @@ def _environment_kwargs(config: TrainConfig | None, env_id: str, overrides: Mapp
         if key not in known:
             raise UnknownNameError.for_name(f"argument of {env_id}", key, known)
     return kwargs
+
+
+def _reads_own(task: str | None) -> bool:
+    """Whether data of the user's own can take the place of a task's."""
+    from lm_envs import tasks
+
+    return task is not None and tasks.get(task).read_own is not None
 
 
 def _run_config(path: Path) -> TrainConfig | None:

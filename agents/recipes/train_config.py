@@ -30,7 +30,8 @@ class TrainConfig:
 
     Attributes:
         env_id: A registered environment.
-        task: A registered task; None with ``dataset``, and for Dialogue-v0, which has partners.
+        task: A registered task; with ``dataset`` one that reads data of the user's own, or None; None for environments
+            without tasks.
         dataset: The user's own prompts: a file, a folder or an id of the ``datasets`` hub.
         reward: A registered name, a mapping of names to weights, or None for the task's own.
         model: Alias, hub id or folder of the language model.
@@ -175,7 +176,7 @@ def make_config(
 
     Args:
         env_id: A registered environment.
-        task: A registered task; None for the environment's default, or with ``dataset``.
+        task: A registered task; None for the environment's default, or, with ``dataset``, none.
         dataset: The user's own prompts.
         algorithm: A key of :data:`agents.recipes.algorithms.ALGORITHMS`.
         model: Alias, hub id or folder of the language model; None for the embedded one.
@@ -238,22 +239,20 @@ def check_names(env_id: str, task: str | None, dataset: str | None) -> None:
     """Check environment and task; imports neither torch nor transformers.
 
     Raises:
-        ConfigurationError: Both a task and a data set are given.
+        ConfigurationError: A task and a data set are given, and the task does not read data of the user's own.
         UnknownNameError: There is no such environment or task.
     """
     import lm_envs
 
     if env_id not in lm_envs.ENV_IDS:
         raise UnknownNameError.for_name("environment", env_id, lm_envs.ENV_IDS)
-    if task is not None and dataset is not None:
-        raise ConfigurationError(f"got both task {task!r} and a data set; a task brings its own prompts. Pass one.")
     if task is not None and "task" not in environment_arguments(env_id):
         raise ConfigurationError(
             f"{env_id} has no tasks, got task={task!r}. What a conversation is about comes from its partner: pass "
             "--env-kwarg partner=NAME, or a data set"
         )
-    if task is not None:
-        lm_envs.tasks.get(task)
+    if task is not None and lm_envs.tasks.get(task).read_own is None and dataset is not None:
+        raise ConfigurationError(f"got both task {task!r} and a data set; a task brings its own prompts. Pass one.")
 
 
 def environment_arguments(env_id: str) -> set[str]:

@@ -58,6 +58,7 @@ def load_table(
     check: Callable[[Table, str, str], None],
     text_of: Callable[[Any], str] = str,
     kind: str = "prompts",
+    prepare: Callable[[Table, str], Table] | None = None,
 ) -> Table:
     """Load one split of a source as it is; see :func:`load_dataset`.
 
@@ -69,6 +70,7 @@ def load_table(
         check: Called as ``check(table, prompt_column, place)`` before the table is used; raises DataError.
         text_of: Makes a text of a value of ``prompt_column`` that is none.
         kind: What these values are, for error messages.
+        prepare: Called as ``prepare(table, place)`` with each split's table as it was read, returns what to use.
 
     Raises:
         DataError: The source is missing, empty or malformed; the split or a column is not there.
@@ -76,6 +78,8 @@ def load_table(
     """
     place = str(source) if isinstance(source, (str, Path)) else f"the {type(source).__name__} of {kind}"
     tables = _read(source, prompt_column, place, kind)
+    if prepare is not None:
+        tables = {name: prepare(table, place) for name, table in tables.items()}
     if len(tables) == 1 and next(iter(tables)) in ("", "train"):
         whole = next(iter(tables.values()))
         check(whole, prompt_column, place)

@@ -10,11 +10,13 @@ from __future__ import annotations
 from lm_envs.errors import ConfigurationError, UnknownNameError
 from lm_envs.tasks.keywords import KEYWORDS
 from lm_envs.tasks.reviews import REVIEWS
+from lm_envs.tasks.summarization import SUMMARIZATION
 from lm_envs.tasks.task import SPLITS, Task
+from lm_envs.tasks.translation import TRANSLATION
 
 __all__ = ["SPLITS", "Task", "get", "names", "register"]
 
-_TASKS: dict[str, Task] = {task.name: task for task in (REVIEWS, KEYWORDS)}
+_TASKS: dict[str, Task] = {task.name: task for task in (REVIEWS, KEYWORDS, SUMMARIZATION, TRANSLATION)}
 
 
 def register(task: Task) -> Task:

@@ -20,7 +20,8 @@ from lm_envs.tasks import Task
 from lm_envs.text_gen import TextGenEnv
 from lm_envs.text_gen_vector import TextGenVectorEnv
 
-NAMES = ["keywords", "reviews"]
+NAMES = ["keywords", "reviews", "summarization", "translation"]
+WITH_REFERENCE = ["summarization", "translation"]
 
 
 def load_one(split: str) -> PromptDataset:
@@ -67,7 +68,7 @@ def test_default_reward_fits_the_columns(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("variant", [{}, {"render_mode": "ansi", "stop": "."}, {"split": "test"}], ids=str)
 def test_both_checkers(name: str, variant: dict[str, Any]) -> None:
-    env = gym.make("TextGen-v0", task=name, max_new_tokens=4, **variant)
+    env = gym.make("TextGen-v0", task=name, **variant)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped)
@@ -76,7 +77,7 @@ def test_both_checkers(name: str, variant: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_twins_agree_for_50_steps(name: str) -> None:
-    twins = [gym.make_vec("TextGen-v0", num_envs=2, task=name, max_new_tokens=20) for _ in range(2)]
+    twins = [gym.make_vec("TextGen-v0", num_envs=2, task=name) for _ in range(2)]
     observations = [envs.reset(seed=1)[0]["input_ids"] for envs in twins]
     np.testing.assert_array_equal(*observations)
     for actions in np.random.default_rng(0).integers(0, twins[0].single_action_space.n, (50, 2)):
@@ -85,9 +86,72 @@ def test_twins_agree_for_50_steps(name: str) -> None:
         np.testing.assert_array_equal(r, q)
 
 
+@pytest.mark.parametrize("split", tasks.SPLITS)
 @pytest.mark.parametrize("name", NAMES)
-def test_prompts_fit_the_default_room(name: str) -> None:
-    TextGenEnv(task=name, on_long_prompt="raise")
+def test_prompts_and_references_fit_the_tasks_room(name: str, split: str) -> None:
+    env = TextGenEnv(task=name, split=split, on_long_prompt="raise")
+    task = tasks.get(name)
+    assert env.observation_space["input_ids"].shape == (task.max_prompt_tokens + task.max_new_tokens,)  # type: ignore[index]
+
+
+def test_room_of_ones_own() -> None:
+    env = TextGenEnv(task="translation", max_prompt_tokens=20, max_new_tokens=40)
+    assert env.observation_space["input_ids"].shape == (60,)  # type: ignore[index]
+    assert TextGenEnv().observation_space["input_ids"].shape == (64,)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", WITH_REFERENCE)
+def test_vector_equals_single(name: str) -> None:
+    envs, singles = TextGenVectorEnv(2, task=name), [TextGenEnv(task=name) for _ in range(2)]
+    batch = envs.reset(seed=3)[0]["input_ids"]
+    for row, single in zip(batch, (env.reset(seed=3 + i)[0] for i, env in enumerate(singles)), strict=True):
+        np.testing.assert_array_equal(row, single["input_ids"])
+    for actions in np.random.default_rng(0).integers(3, 2000, (100, 2)):
+        obs, rewards, terminated, _, _ = envs.step(actions)
+        for i, env in enumerate(singles):
+            row, reward, done, _, info = env.step(actions[i])
+            assert (reward, done) == (rewards[i], terminated[i])
+            assert not done or info["is_success"] is False
+            row = env.reset()[0] if done else row
+            np.testing.assert_array_equal(row["input_ids"], obs["input_ids"][i])
+
+
+@pytest.mark.parametrize("name", WITH_REFERENCE)
+def test_writing_the_reference_earns_the_maximum(name: str) -> None:
+    env = TextGenEnv(task=name, split="validation")
+    dataset = tasks.get(name).load("validation")
+    for index in range(0, 512, 64):
+        env.reset(seed=0, options={"index": index})
+        text = f" {dataset.columns['reference'][index]}"
+        ids = env.vocabulary.tokenizer(text, add_special_tokens=False)["input_ids"]
+        for token in [*ids, env.vocabulary.eos_ids[0]]:
+            _, reward, _, _, info = env.step(token)
+        assert info["is_success"] is True and info["stop_reason"] == "eos"
+        assert reward == {"summarization": 1.5, "translation": 1.0}[name]
+
+
+@pytest.mark.parametrize("split", tasks.SPLITS)
+@pytest.mark.parametrize("name", WITH_REFERENCE)
+def test_the_gold_text_is_the_maximum_and_garbage_the_minimum(name: str, split: str) -> None:
+    task = tasks.get(name)
+    data, reward = task.load(split), make_reward(task.reward)
+    columns = {key: values[:64] for key, values in data.columns.items()}
+    maximum = sum(term.weight for term in reward.terms)
+    gold = reward(data.prompts[:64], [f" {text}" for text in columns["reference"]], **columns)
+    np.testing.assert_allclose(gold.total, maximum, atol=1e-6)
+    for bad in ("", " \n", "@#~ %% $$", "жж щщ", "Жж 99"):
+        np.testing.assert_array_equal(reward(data.prompts[:64], [bad] * 64, **columns).total, 0.0)
+    for term in reward.terms:
+        assert term.function(prompts=["p"], completions=[None], source=["a b"], reference=["a"]) == [0.0]
+
+
+@pytest.mark.parametrize("name", WITH_REFERENCE)
+def test_success_is_the_reference_but_for_white_space(name: str) -> None:
+    is_success = tasks.get(name).is_success
+    assert is_success is not None
+    texts = ["  Anna  sings.\n", "Anna sings", "", "Anna sings."]
+    references = ["Anna sings.", "Anna sings.", "Anna sings.", ["Ann sings.", "Anna sings."]]
+    assert is_success([""] * 4, texts, reference=references, source=[""] * 4) == [True, False, False, True]
 
 
 def test_reviews_pay_sentiment() -> None:
@@ -150,6 +214,7 @@ def test_register_wants_a_task() -> None:
         ({"name": ""}, "a task's name must be a non-empty string"),
         ({"load_split": ["a"]}, "load_split of task 'own' must be a function"),
         ({"reward": None}, "task 'own' needs a reward"),
+        ({"max_new_tokens": 0}, "max_new_tokens of task 'own' must be an integer of at least 1, got 0"),
     ],
 )
 def test_malformed_task(change: dict[str, Any], message: str) -> None:
