@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from lm_envs.errors import DataError
 from lm_envs.legal_actions import LegalActions
+from lm_envs.qa.questions import Question
 from lm_envs.token_state import IntArray, TokenState
 from lm_envs.vocabulary import Vocabulary
 
@@ -52,11 +54,12 @@ class OnlyChoices(LegalActions):
 
     def __init__(self, vocabulary: Vocabulary, num_rows: int) -> None:
         super().__init__(vocabulary.size)
+        self._vocabulary = vocabulary
         self._tries: list[ChoiceTrie | None] = [None] * num_rows
 
-    def begin(self, row: int, trie: ChoiceTrie) -> None:
-        """A new question in ``row``."""
-        self._tries[row] = trie
+    def begin(self, row: int, prompt: str, choices: tuple[str, ...]) -> None:
+        """A new question in ``row``; raises a DataError for choices that are not told apart by their tokens."""
+        self._tries[row] = _trie(self._vocabulary, written_choices(prompt, choices))
 
     def mask(self, state: TokenState, rows: IntArray) -> npt.NDArray[np.bool_]:
         """Which actions are legal next, a new array ``(k, n_actions)`` bool; see :class:`LegalActions`."""
@@ -70,19 +73,43 @@ class OnlyChoices(LegalActions):
         return mask
 
 
-def choice_tokens(vocabulary: Vocabulary, prompt: str, choices: Sequence[str]) -> list[list[int]]:
-    """The tokens of each choice, written behind a prompt: with a space where the prompt ends without one.
+def check_choices(vocabulary: Vocabulary, questions: Sequence[Question]) -> None:
+    """Check that the choices of each question have different tokens.
 
     Raises:
         DataError: A choice has no tokens, or two choices have the same.
     """
+    written = [written_choices(question.prompt, question.choices) for question in questions]
+    texts = list(dict.fromkeys(text for choices in written for text in choices))
+    ids = dict(zip(texts, _tokens(vocabulary, texts), strict=True))
+    for number, choices in enumerate(written):
+        _check_different(choices, [ids[text] for text in choices], f"question {number}")
+
+
+def written_choices(prompt: str, choices: Sequence[str]) -> tuple[str, ...]:
+    """The choices as they are written behind a prompt: with a space where the prompt ends without one."""
     space = " " if prompt[-1:].strip() else ""
-    texts = [f"{space}{choice}" for choice in choices]
-    found = [list(ids) for ids in vocabulary.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    return tuple(f"{space}{choice}" for choice in choices)
+
+
+@lru_cache(maxsize=4096)
+def _trie(vocabulary: Vocabulary, written: tuple[str, ...]) -> ChoiceTrie:
+    paths = _tokens(vocabulary, written)
+    _check_different(written, paths, "the question that comes now")
+    return ChoiceTrie(paths, vocabulary.eos_ids)
+
+
+def _tokens(vocabulary: Vocabulary, texts: Sequence[str]) -> list[Path]:
+    return [tuple(ids) for ids in vocabulary.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+
+def _check_different(choices: Sequence[str], paths: Sequence[Path], place: str) -> None:
     seen: dict[Path, str] = {}
-    for choice, ids in zip(choices, found, strict=True):
-        if not ids or tuple(ids) in seen:
-            problem = f"the same tokens as {seen[tuple(ids)]!r}" if ids else "no tokens"
-            raise DataError(f"the choice {choice!r} has {problem}: choices must differ. The question: {prompt!r:.80}")
-        seen[tuple(ids)] = choice
-    return found
+    for choice, path in zip(choices, paths, strict=True):
+        if not path or path in seen:
+            problem = f"the same tokens as {seen[path]!r}" if path else "no tokens"
+            raise DataError(
+                f"the choice {choice!r} of {place} has {problem} in the model's vocabulary; with constrain=True "
+                f"choices have to differ in their tokens. Change it, or take actions='choice'. All: {choices!r:.80}"
+            )
+        seen[path] = choice

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lm_envs.episodes import StepOutcome
+from lm_envs.errors import ConfigurationError
 from lm_envs.legal_actions import LegalActions
 from lm_envs.payments import Completions
 from lm_envs.qa.config import QAConfig
-from lm_envs.qa.constraint import ChoiceTrie, OnlyChoices, choice_tokens
+from lm_envs.qa.constraint import OnlyChoices, check_choices, written_choices
 from lm_envs.qa.extraction import extractor, read_answer
 from lm_envs.qa.one_choice import OneChoice
+from lm_envs.qa.prompt_tokens import PromptTokens
 from lm_envs.qa.questions import Question
 from lm_envs.reference_room import check_references
 from lm_envs.rendering import EpisodeView, Piece
@@ -37,9 +39,10 @@ class QAEpisodes(TextEpisodes):
             num_rows: Number of episodes side by side.
 
         Raises:
-            ConfigurationError: The observation is longer than what the model was built for, or choices are asked for
-                where there are none.
-            DataError: The data is malformed, or a gold answer is longer than ``max_new_tokens``.
+            ConfigurationError: The observation is longer than what the model was built for, choices are asked for
+                where there are none, or are not read as what they are.
+            DataError: The data is malformed, a gold answer is longer than ``max_new_tokens``, or choices are not told
+                apart by their tokens.
             ModelError: The model cannot be loaded.
             UnknownNameError: No such data set, split, reward or column.
         """
@@ -48,12 +51,13 @@ class QAEpisodes(TextEpisodes):
         rewards = config.load_reward(self.questions)
         rewards.check_columns((*self.questions.columns, *ANSWER_COLUMNS))
         self.extract = extractor(self.questions.default_answer if config.answer is None else config.answer)
-        vocabulary = load_vocabulary(config.model, config.trust_remote_code)
         self.chooses = config.actions == "choice"
+        vocabulary = load_vocabulary(config.model, config.trust_remote_code, may_be_encoder=self.chooses)
         super().__init__(config, rewards, vocabulary, self._rule(vocabulary, num_rows), num_rows)
+        self._prompt_tokens = PromptTokens(vocabulary, config.max_prompt_tokens)
         self._asked: list[Question | None] = [None] * num_rows
         if not self.chooses:
-            self._check_answers()
+            self._check_questions()
 
     def _rule(self, vocabulary: Vocabulary, num_rows: int) -> LegalActions:
         """Which actions are legal."""
@@ -84,25 +88,10 @@ class QAEpisodes(TextEpisodes):
         for row, question in zip(rows.tolist(), asked, strict=True):
             self._asked[row] = question
             if isinstance(self.legal_actions, OnlyChoices):
-                tokens = choice_tokens(self.vocabulary, question.prompt, question.choices)
-                self.legal_actions.begin(row, ChoiceTrie(tokens, self.vocabulary.eos_ids))
+                self.legal_actions.begin(row, question.prompt, question.choices)
             elif isinstance(self.legal_actions, OneChoice):
                 self.legal_actions.begin(row, len(question.choices))
-        return self._prompt_ids([question.prompt for question in asked])
-
-    def _prompt_ids(self, prompts: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Prompts as tokens; of one that is too long the end is kept, and the begin-of-text token if there is one."""
-        tokenizer, width = self.vocabulary.tokenizer, self.config.max_prompt_tokens
-        found = [list(ids) for ids in tokenizer(list(prompts))["input_ids"]]
-        bos = tokenizer.bos_token_id
-        for k, ids in enumerate(found):
-            if len(ids) > width:
-                found[k] = [bos, *ids[len(ids) - width + 1 :]] if bos is not None and ids[0] == bos else ids[-width:]
-        lengths = np.array([len(ids) for ids in found])
-        padded = np.zeros((len(found), int(lengths.max())), dtype=np.int32)
-        for k, ids in enumerate(found):
-            padded[k, : len(ids)] = ids
-        return padded, lengths
+        return self._prompt_tokens([question.prompt for question in asked])
 
     def _prompt(self, row: int) -> str:
         return self._question(row).prompt
@@ -148,12 +137,32 @@ class QAEpisodes(TextEpisodes):
             return super().view(row, info)
         return EpisodeView.ended((Piece(self._prompt(row), False), Piece(f" {info['completion']}", True)), info)
 
-    def _check_answers(self) -> None:
-        """Raise a DataError for a gold answer that cannot be written: one of each question's has to fit."""
+    def _check_questions(self) -> None:
+        """Raise an error for questions that no agent can answer: what is found here would only show as reward 0.
+
+        Of a generator's questions a few are checked, of others all: one gold answer of each has to fit. Where only
+        choices can be written, they have to differ, and to be read as what they are.
+        """
         n_questions = len(self.questions)
         n_checked = min(n_questions, CHECKED_QUESTIONS) if self.questions.generated else n_questions
-        answers = [self.questions[number].answers for number in range(n_checked)]
+        asked = [self.questions[number] for number in range(n_checked)]
+        answers = [question.answers for question in asked]
         check_references(answers, self.config.max_new_tokens, self.vocabulary, "the answer to question")
+        if self.config.constrain:
+            check_choices(self.vocabulary, asked)
+            self._check_readable(asked)
+
+    def _check_readable(self, asked: Sequence[Question]) -> None:
+        written = [written_choices(question.prompt, question.answers[:1])[0] for question in asked]
+        texts = self.vocabulary.decode(self.vocabulary.tokenizer(written, add_special_tokens=False)["input_ids"])
+        for number, (question, text) in enumerate(zip(asked, map(self.stop_rule.cut, texts), strict=True)):
+            answer = self._answer(text)
+            if not self.questions.is_right(question, answer):
+                raise ConfigurationError(
+                    f"with constrain=True the right answer to question {number} is written {text!r}, from which "
+                    f"{answer!r} is read; expected {question.answers[0]!r}. Leave out answer={self.config.answer!r} "
+                    f"and stop={list(self.config.stop or ())}; if the model's tokens lose text, take another model"
+                )
 
     def _step(self, actions: npt.NDArray[np.int64]) -> StepOutcome:
         """Append one token to every row, or choose."""

@@ -10,10 +10,10 @@ import pytest
 import torch as th
 
 from agents import LMMaskableActorCriticPolicy
-from lm_envs.errors import DataError
-from lm_envs.qa.constraint import ChoiceTrie, choice_tokens
+from lm_envs.errors import ConfigurationError, DataError
+from lm_envs.qa.constraint import ChoiceTrie, written_choices
+from lm_envs.qa.questions import Question
 from lm_envs.qa.vector_env import QAVectorEnv
-from lm_envs.vocabulary import load_vocabulary
 
 END = 9
 
@@ -27,22 +27,48 @@ def test_what_may_follow(written: list[int], following: list[int]) -> None:
     assert trie.following(written).tolist() == following
 
 
-def test_choices_are_written_as_words_behind_the_prompt() -> None:
-    vocabulary = load_vocabulary("tiny")
-    decode = vocabulary.tokenizer.decode
-    assert [decode(ids) for ids in choice_tokens(vocabulary, "What?", ["red", "big lamp"])] == [" red", " big lamp"]
-    assert [decode(ids) for ids in choice_tokens(vocabulary, "Name: ", ["red"])] == ["red"]
+@pytest.mark.parametrize(("prompt", "written"), [("What?", " red"), ("Name: ", "red"), ("Name:\n", "red"), ("", "red")])
+def test_choices_are_written_as_words_behind_the_prompt(prompt: str, written: str) -> None:
+    assert written_choices(prompt, ["red", "big lamp"])[0] == written
 
 
-@pytest.mark.parametrize(("choices", "message"), [(["red", "red"], "the same tokens as 'red'"), (["", "a"], "")])
-def test_choices_must_differ(choices: list[str], message: str) -> None:
-    if not message:  # behind a space an empty choice is the space
-        assert choice_tokens(load_vocabulary("tiny"), "What?", choices)
-        with pytest.raises(DataError, match="the choice '' has no tokens"):
-            choice_tokens(load_vocabulary("tiny"), "What? ", choices)
-        return
-    with pytest.raises(DataError, match=message):
-        choice_tokens(load_vocabulary("tiny"), "What?", choices)
+def rows(choices: list[str]) -> list[dict[str, Any]]:
+    return [
+        {"question": "Which?", "choices": ["a", "b"], "answer": 0},
+        {"question": "?", "choices": choices, "answer": 0},
+    ]
+
+
+def test_choices_must_differ_in_their_tokens(lm_folder: str) -> None:
+    message = "the choice ' the Ö' of question 1 has the same tokens as ' the Ä' .*Change it, or take actions='choice'"
+    with pytest.raises(DataError, match=message):  # the tokenizer drops letters that it does not know
+        QAVectorEnv(1, model=lm_folder, dataset=rows(["the Ä", "the Ö"]), constrain=True, max_prompt_tokens=8)
+    with pytest.raises(ConfigurationError, match="written ' the ', from which 'the' is read; expected 'the Ä'.*lose"):
+        QAVectorEnv(1, model=lm_folder, dataset=rows(["the Ä", "bad"]), constrain=True, max_prompt_tokens=8)
+
+
+def test_a_choice_without_tokens(few: Any) -> None:
+    class Blank(few):
+        def __getitem__(self, index: int) -> Question:
+            return Question("Name: ", ("A",), ("A", ""), {"n": 0})
+
+    with pytest.raises(DataError, match="the choice '' of question 0 has no tokens"):
+        QAVectorEnv(1, dataset=Blank, constrain=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"answer": "tags"},
+            "question 0 is written ' a', from which '' is read; expected 'a'. Leave out answer='tags'",
+        ),
+        ({"stop": "a"}, r"from which '' is read; .* stop=\['a'\]"),
+    ],
+)
+def test_choices_must_be_read_as_what_they_are(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        QAVectorEnv(1, dataset=rows(["x", "y"]), constrain=True, **arguments)
 
 
 @pytest.mark.parametrize("dataset", ["sentiment", "topic", "intent", "relation"])

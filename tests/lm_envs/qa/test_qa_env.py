@@ -228,3 +228,20 @@ def test_silence_can_be_right() -> None:
     assert write(env, "")[1]["is_success"]
     env.reset()
     assert not write(env, " well")[1]["is_success"]
+
+
+def test_a_question_asked_again_is_not_tokenized_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_envs.qa import prompt_tokens
+
+    envs = QAVectorEnv(3, dataset="sentiment", actions="choice")
+    first = envs.reset(options={"indices": [5, 6, 5]})[0]
+    monkeypatch.setattr(prompt_tokens.PromptTokens, "_tokenized", None)
+    again = envs.reset(options={"indices": [5, 5, 6]})[0]
+    assert equal(again["input_ids"], first["input_ids"][[0, 0, 1]])
+    monkeypatch.undo()
+    monkeypatch.setattr(prompt_tokens, "MAX_KEPT", 4)
+    for start in range(0, 30, 3):
+        envs.reset(options={"indices": [start, start + 1, start + 2]})
+        assert len(envs._episodes._prompt_tokens._kept) <= 4
+    fresh = QAVectorEnv(3, dataset="sentiment", actions="choice")
+    assert equal(pickle.loads(pickle.dumps(envs)).reset(seed=1), fresh.reset(seed=1), exact=True)
