@@ -61,7 +61,8 @@ def test_items_are_passages_with_faithful_headlines(split):
     names = get("faithfulness")
     assert set(names([""] * len(items), [item.text for item in items], source=[i.passage for i in items])) == {1.0}
     for item in items:
-        assert check_passage(item.passage).complete, item.passage
+        report = check_passage(item.passage)
+        assert report.complete or "repeats" in report.reason, item.passage  # two women may have the same hobby
         assert item.text.endswith(".") and item.text.count(".") == 1 and item.text[0].isupper()
         assert item.prompt == headline_prompt(item.passage) == f"{item.passage} Headline:"
         assert split_of(item.prompt) == split
