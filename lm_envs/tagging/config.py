@@ -48,6 +48,11 @@ class TaggingConfig:
         """Check what can be checked without reading anything."""
         for name in ("max_words", "max_tokens"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        for name in ("token_column", "label_column"):
+            if not isinstance(value := getattr(self, name), int) or isinstance(value, bool):
+                raise ConfigurationError(
+                    f"{name} must be the number of a column, from 0, or from the end if negative; got {value!r}"
+                )
         check_choice("scheme", self.scheme, SCHEMES)
         check_choice("on_long_sentence", self.on_long_sentence, LONG_SENTENCE_POLICIES)
         if self.render_mode is not None:

@@ -23,7 +23,8 @@ def read_conll(path: Path, token_column: int = 0, label_column: int = -1) -> lis
         label_column: Number of the column with the labels.
 
     Raises:
-        DataError: The file cannot be read, has no sentence, or a line has no such column.
+        DataError: The file cannot be read, has no sentence, lines differ in their number of columns, or there is no
+            such column.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
@@ -32,19 +33,19 @@ def read_conll(path: Path, token_column: int = 0, label_column: int = -1) -> lis
     except OSError as error:
         raise DataError(f"cannot read {path}: {error}.") from error
     sentences: list[tuple[list[str], list[str]]] = []
-    for number, fields in _blocks(lines):
+    first: tuple[int, int] | None = None  # line and number of columns
+    for line, number, fields in _blocks(lines):
+        place = f"line {line} of {path}, word {number + 1} of sentence {len(sentences) + (number == 0)},"
+        first = first or (line, len(fields))
+        if len(fields) != first[1]:
+            raise DataError(
+                f"{place} has {len(fields)} columns, {fields}, and line {first[0]} has {first[1]}; expected as many in "
+                "each line. Columns are separated by spaces, or by tabs, which let words have spaces in them; take out "
+                "comments."
+            )
+        word, label = _chosen(fields, token_column, label_column, place)
         if number == 0:
             sentences.append(([], []))
-        try:
-            word, label = fields[token_column].strip(), fields[label_column].strip()
-        except IndexError:
-            word = label = ""
-        if len(fields) < 2 or not word or not label:
-            raise DataError(
-                f"word {number + 1} of sentence {len(sentences)} of {path} has the columns {fields}; expected a word "
-                f"in column {token_column} and its label in column {label_column}. Pass token_column=... and "
-                "label_column=..., which count from 0, or from the end if negative."
-            )
         sentences[-1][0].append(word)
         sentences[-1][1].append(label)
     if not sentences:
@@ -52,13 +53,27 @@ def read_conll(path: Path, token_column: int = 0, label_column: int = -1) -> lis
     return sentences
 
 
-def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """The columns of each line with a word, and the word's number in its sentence."""
+def _chosen(fields: list[str], token_column: int, label_column: int, place: str) -> tuple[str, str]:
+    """The word and the label."""
+    n_fields = len(fields)
+    known = all(-n_fields <= column < n_fields for column in (token_column, label_column))
+    if known and token_column % n_fields != label_column % n_fields:
+        word, label = fields[token_column].strip(), fields[label_column].strip()
+        if word and label:
+            return word, label
+    raise DataError(
+        f"{place} has the columns {fields}; expected a word in column {token_column} and its label in another column, "
+        f"{label_column}. Pass token_column=... and label_column=..., which count from 0, or from the end if negative."
+    )
+
+
+def _blocks(lines: list[str]) -> Iterator[tuple[int, int, list[str]]]:
+    """The number of each line with a word, from 1, the word's number in its sentence, from 0, and the columns."""
     number = 0
-    for line in lines:
+    for place, line in enumerate(lines, start=1):
         fields = line.rstrip("\r").split("\t") if "\t" in line else line.split()
         if not line.strip() or fields[0] == DOCUMENT_START:
             number = 0
             continue
-        yield number, fields
+        yield place, number, fields
         number += 1

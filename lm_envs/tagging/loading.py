@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lm_envs.data.folders import neighbours_hint
+from lm_envs.data.readers import READERS
 from lm_envs.data.splits import SPLITS, canonical, choose_split, split_of_file_name, split_table
 from lm_envs.data.tables import Table
-from lm_envs.errors import DataError
+from lm_envs.errors import DataError, UnknownNameError
 from lm_envs.tagging.conll import SUFFIXES, read_conll
 from lm_envs.tagging.scheme import Scheme, from_iob1, types_of
 from lm_envs.tagging.sentences import TaggedSentence, TaggedSentences
 
 WORLD = "entities"
+_ROW = '{"words": [...], "labels": [...]}'
 Pairs = list[tuple[Sequence[str], Sequence[str]]]
 
 
@@ -56,16 +59,31 @@ def load_sentences(
     if scheme == "iob1":
         for table in tables.values():
             table["labels"] = [from_iob1(labels) for labels in table["labels"]]
-    everywhere = (label for table in tables.values() for labels in table["labels"] for label in labels)
-    found = Scheme(tuple(types_of(everywhere, place) if types is None else types))
+    found = Scheme(tuple(_types_of(tables, place) if types is None else types))
     if len(tables) == 1 and next(iter(tables)) in ("", "train"):
-        table = split_table(next(iter(tables.values())), "words", split, place, " ".join)
+        whole = next(iter(tables.values()))
+        _check_labels(whole, found, place)
+        table = split_table(whole, "words", split, place, " ".join)
     else:
         table = choose_split(tables, split, place)
-    for number, labels in enumerate(table["labels"], start=1):
-        found.check(labels, f"sentence {number} of {place} ({canonical(split)})")
+        _check_labels(table, found, f"{place} ({canonical(split)})")
     pairs = zip(table["words"], table["labels"], strict=True)
     return TaggedSentences([TaggedSentence(words, labels) for words, labels in pairs], found)
+
+
+def _types_of(tables: Mapping[str, Table], place: str) -> list[str]:
+    """The types of all splits, in alphabetical order."""
+    found: set[str] = set()
+    for name, table in tables.items():
+        for number, labels in enumerate(table["labels"], start=1):
+            found.update(types_of(labels, f"sentence {number} of {place}{name and f' ({name})'}"))
+    return sorted(found)
+
+
+def _check_labels(table: Table, scheme: Scheme, place: str) -> None:
+    """Check the labels before a source is split, so that messages have its own numbers."""
+    for number, labels in enumerate(table["labels"], start=1):
+        scheme.check(labels, f"sentence {number} of {place}")
 
 
 def _world(split: str, types: Sequence[str] | None) -> TaggedSentences:
@@ -86,8 +104,8 @@ def _read(source: Any, place: str, token_column: int, label_column: int) -> dict
         return {name: _table(sentences, place) for name, sentences in pairs.items()}
     if not isinstance(source, Sequence) or not all(isinstance(row, Mapping) for row in source) or not source:
         raise DataError(
-            f"expected sentences from 'entities', a column file, a folder of such files, or a list of rows "
-            f'{{"words": [...], "labels": [...]}}, got {source!r:.80} ({type(source).__name__}).'
+            f"expected sentences from 'entities', a column file, a folder of such files, or a list of rows {_ROW}, "
+            f"got {source!r:.80} ({type(source).__name__})."
         )
     for number, row in enumerate(source, start=1):
         _check_row(row, f"row {number} of {place}")
@@ -97,9 +115,16 @@ def _read(source: Any, place: str, token_column: int, label_column: int) -> dict
 
 def _files(path: Path) -> dict[str, list[Path]]:
     if path.is_file():
+        if path.suffix.lower() in READERS and path.suffix.lower() not in SUFFIXES:
+            raise DataError(
+                f"{path} is no column file: expected a word a line, with its label in another column, in a file with "
+                f"one of the suffixes {', '.join(SUFFIXES)}. Or read it and pass a list of rows {_ROW}."
+            )
         return {"": [path]}
     if not path.is_dir():
-        raise DataError(f"there is no file or folder {str(path)!r}.{neighbours_hint(path)}")
+        meant = difflib.get_close_matches(str(path), [WORLD], n=1, cutoff=0.6)
+        hint = f" Did you mean {WORLD!r}?" if meant else neighbours_hint(path)
+        raise DataError(f"there is no file or folder {str(path)!r}.{hint}")
     found: dict[str, list[Path]] = {}
     for file in sorted(path.iterdir()):
         name = split_of_file_name(file.stem)
@@ -119,10 +144,16 @@ def _of_files(paths: Sequence[Path], token_column: int, label_column: int) -> Pa
 
 def _check_row(row: Mapping[str, Any], place: str) -> None:
     for name in ("words", "labels"):
-        value = row.get(name)
+        if name not in row:
+            raise DataError(f"{place}: {UnknownNameError.for_name('key', name, map(str, row), f'Rename it: {_ROW}.')}")
+        value = row[name]
         items = value if isinstance(value, Sequence) and not isinstance(value, str) else [None]
         if not all(isinstance(item, str) and item.strip() for item in items):
-            raise DataError(f"{place} needs a list of texts, none of them empty, under {name!r}; got {value!r:.80}.")
+            numbers = any(isinstance(item, int) for item in items)
+            remedy = " Numbers of labels have names: of a data set of the hub in its features." if numbers else ""
+            raise DataError(
+                f"{place} needs a list of texts, none of them empty, under {name!r}; got {value!r:.80}.{remedy}"
+            )
 
 
 def _table(pairs: Pairs, place: str) -> Table:

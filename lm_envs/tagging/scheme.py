@@ -17,6 +17,7 @@ import numpy.typing as npt
 from lm_envs.errors import DataError, UnknownNameError
 
 OUTSIDE = "O"
+_OTHER_SCHEMES = ("E-", "S-", "L-", "U-")
 
 
 class Entity(NamedTuple):
@@ -61,9 +62,10 @@ class Scheme:
         Raises:
             DataError: A label is none of the scheme's, or ``I-`` stands without the ``B-`` before it.
         """
+        known = self.labels
         for position, label in enumerate(labels):
-            if label not in self.labels:
-                message = UnknownNameError.for_name("label", label, self.labels)
+            if label not in known:
+                message = UnknownNameError.for_name("label", label, known)
                 raise DataError(f"word {position + 1} of {place} has an {message}")
             before = labels[position - 1] if position else ""
             if label.startswith("I-") and before not in (f"B-{label[2:]}", label):
@@ -84,12 +86,18 @@ def types_of(labels: Iterable[str], place: str) -> list[str]:
     found = set()
     for label in set(labels) - {OUTSIDE}:
         if label[:2] not in ("B-", "I-") or len(label) < 3:
-            raise DataError(
-                f"{place} has the label {label!r}; expected 'O', 'B-TYPE' or 'I-TYPE'. Is it another column? Pass "
-                "label_column=N, which counts from 0, or from the end if negative."
-            )
+            raise DataError(f"{place} has the label {label!r}; expected 'O', 'B-TYPE' or 'I-TYPE'. {_mistake(label)}")
         found.add(label[2:])
     return sorted(found)
+
+
+def _mistake(label: str) -> str:
+    """What may have gone wrong with a label that is none."""
+    if label[:2] in _OTHER_SCHEMES:
+        return f"Labels with {label[:2]!r} are of BIOES or BILOU: write S- and U- as B-, and E- and L- as I-."
+    if label[:2] in ("b-", "i-") or label == OUTSIDE.lower():
+        return "Labels are upper case up to the hyphen."
+    return "Is it another column? Pass label_column=N, which counts from 0, or from the end if negative."
 
 
 def from_iob1(labels: Sequence[str]) -> tuple[str, ...]:

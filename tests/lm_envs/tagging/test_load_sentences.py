@@ -91,8 +91,15 @@ def test_rows_are_split_by_their_hash() -> None:
     [
         ("", {}, "has no sentence"),
         ("-DOCSTART- O\n\n", {}, "has no sentence"),
-        ("a\nb", {}, "word 1 of sentence 1 of .* has the columns \\['a'\\]"),
-        ("a O\n\nb O\nc O", {"label_column": 5}, "word 1 of sentence 1 .*column 5"),
+        ("a\nb", {}, "line 1 of .*, word 1 of sentence 1, has the columns \\['a'\\]"),
+        ("a O\n\nb O\nc O", {"label_column": 5}, "word 1 of sentence 1, .* in another column, 5. Pass token_column="),
+        ("a O\n", {"token_column": 1}, "a word in column 1 and its label in another column, -1"),
+        ("a\tO\n \tO\n", {}, "line 2 of .*, word 2 of sentence 1, has the columns \\[' ', 'O'\\]"),
+        ("a X O\n\nb X O\nc O", {}, "line 4 .* word 2 of sentence 2, has 2 columns, .* and line 1 has 3; expected as"),
+        ("a X O\nb c X O", {}, "line 2 .* has 4 columns, .* line 1 has 3; .*or by tabs, which let words have spaces"),
+        ("# 1\n\na X O", {}, "line 3 .* has 3 columns, .* line 1 has 2; .*take out comments"),
+        ("a O\nb S-X", {}, "sentence 1 of .* has the label 'S-X'.*of BIOES or BILOU: write S- and U- as B-"),
+        ("a O\nb b-X", {}, "has the label 'b-X'.*upper case up to the hyphen"),
         ("a NN\n", {}, "has the label 'NN'.*label_column"),
         ("a O\n\nb O\nc I-X", {}, "word 2 of sentence 2 of .*'I-X' after 'O'.*iob1"),
         ("a B-Y\n", {"types": ["X"]}, "word 1 of sentence 1 of .* unknown label 'B-Y'"),
@@ -118,16 +125,41 @@ def test_iob1_is_read_when_told(tmp_path: Path) -> None:
         (3, "expected sentences from 'entities'"),
         (["a b"], "expected sentences from 'entities'"),
         ([{"words": "a b", "labels": ["O", "O"]}], "row 1 .*'words'"),
-        ([{"words": ["a"]}], "row 1 .*'labels'"),
+        ([{"words": ["a"]}], "row 1 .*unknown key 'labels'. .*Known: words. Rename it"),
+        ([{"word": ["a"], "labels": ["O"]}], "row 1 .*unknown key 'words'. Did you mean 'word'"),
+        ([{"words": ["a"], "labels": [3]}], r"row 1 .*'labels'; got \[3\]. Numbers of labels have names"),
         ([{"words": ["a", ""], "labels": ["O", "O"]}], "row 1 .*'words'"),
         ([{"words": ["a", "b"], "labels": ["O"]}], "sentence 1 .*2 words and 1 labels"),
         ([{"words": [], "labels": []}], "0 words"),
         ("nowhere.conll", "there is no file or folder 'nowhere.conll'"),
+        ("entitys", "there is no file or folder 'entitys'. Did you mean 'entities'"),
     ],
 )
 def test_bad_sources(source: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_sentences(source)
+
+
+def test_messages_have_the_numbers_of_the_whole_source(tmp_path: Path) -> None:
+    broken = [*rows(60), {"words": ["a", "b"], "labels": ["B-X", "I-Y"]}]
+    for split in ("train", "validation", "test"):
+        with pytest.raises(
+            DataError, match="word 2 of sentence 61 of the list of sentences has the label 'I-Y' after 'B"
+        ):
+            load_sentences(broken, split)
+    (tmp_path / "train.txt").write_text("a O\n")
+    (tmp_path / "dev.txt").write_text("a O\n\nb I-X\n")
+    assert len(load_sentences(tmp_path)) == 1
+    with pytest.raises(DataError, match=r"word 1 of sentence 2 of .* \(validation\) has the label 'I-X'"):
+        load_sentences(tmp_path, "dev")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".parquet"])
+def test_a_table_is_no_column_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    path.write_text("[]")
+    with pytest.raises(DataError, match="is no column file.*Or read it and pass a list of rows"):
+        load_sentences(path)
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

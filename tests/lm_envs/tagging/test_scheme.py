@@ -55,8 +55,11 @@ def test_check_accepts_what_may_follow_and_names_what_may_not() -> None:
 
 def test_types() -> None:
     assert types_of(["O", "B-PER", "I-PER", "B-A-B"], "here") == ["A-B", "PER"]
-    for label in ("NN", "B-", "S-PER", "b-PER", ""):
-        with pytest.raises(DataError, match="here has the label.*label_column"):
+    for label, remedy in (
+        *(("NN", "label_column"), ("B-", "label_column"), ("", "label_column"), ("X-PER", "label_column")),
+        *(("S-PER", "BIOES or BILOU"), ("L-PER", "BIOES or BILOU"), ("b-PER", "upper case"), ("o", "upper case")),
+    ):
+        with pytest.raises(DataError, match=f"here has the label '{label}'; expected 'O', .*{remedy}"):
             types_of(["O", label], "here")
 
 

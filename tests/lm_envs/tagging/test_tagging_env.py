@@ -179,6 +179,8 @@ def test_the_small_world_through_gym_make() -> None:
     [
         ({"max_words": 0}, ConfigurationError, "max_words must be an integer of at least 1"),
         ({"max_tokens": 500}, ConfigurationError, "max_tokens = 500 is more than the"),
+        ({"label_column": "ner"}, ConfigurationError, "label_column must be the number of a column, .*got 'ner'"),
+        ({"token_column": True}, ConfigurationError, "token_column must be the number of a column"),
         ({"scheme": "iob"}, UnknownNameError, "unknown scheme 'iob'"),
         ({"on_long_sentence": "cut"}, UnknownNameError, "on_long_sentence 'cut'"),
         ({"render_mode": "html"}, UnknownNameError, "render_mode"),
