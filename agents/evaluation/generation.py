@@ -21,6 +21,7 @@ from lm_envs.dialogue.partners.protocol import Message
 from lm_envs.errors import ConfigurationError
 
 SCORING_TOKENS = 16_384  # tokens, padding included, that a model scores in one pass
+OUTCOME_KEYS = ("answer", "reference", "choices", "answerable", "score", "words", "labels", "gold")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Completion:
         is_success: Whether the task was solved; None where the task does not define it.
         messages: The whole conversation; None in an environment without turns.
         n_turns: How many of them are the agent's.
+        outcome: What else the info of its end says that metrics are made of: in ``QA-v0`` ``answer``, ``reference``,
+            ``choices``, ``answerable`` and the verifier's ``score``, in ``Tagging-v0`` ``words``, ``labels`` and
+            ``gold``, elsewhere ``reference`` where the data have one.
         token_ids: Tokens of the last observation, prompt and completion, ``(n_tokens,)`` int32; none where a wrapper
             hides them.
         decisions: What the policy chose; empty where there are no tokens.
@@ -51,6 +55,7 @@ class Completion:
     is_success: bool | None = None
     messages: list[Message] | None = None
     n_turns: int | None = None
+    outcome: dict[str, Any] = field(default_factory=dict)
     token_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32), repr=False, compare=False)
     decisions: Decisions = field(default_factory=Decisions, repr=False, compare=False)
 
@@ -67,6 +72,7 @@ class Completion:
             is_success=bool(info["is_success"]) if "is_success" in info else None,
             messages=list(info["messages"]) if "n_turns" in info else None,
             n_turns=int(info["n_turns"]) if "n_turns" in info else None,
+            outcome={key: _plain(info[key]) for key in OUTCOME_KEYS if key in info},
             **tokens,
         )
 
@@ -86,8 +92,14 @@ class Completion:
             "stop_reason": self.stop_reason,
             "n_new_tokens": self.n_new_tokens,
             "prompt_index": self.prompt_index,
+            **self.outcome,
             **{key: value for key, value in found.items() if value is not None},
         }
+
+
+def _plain(value: Any) -> Any:
+    """A value out of a vector environment's array, as Python has it."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def complete(

@@ -1,4 +1,4 @@
-"""How good a policy is: every reward term, fluency, variety and distance from the pretrained model, with intervals."""
+"""How good a policy is: rewards, the metrics of the field, variety, distance from the pretrained model, intervals."""
 
 from __future__ import annotations
 
@@ -11,32 +11,15 @@ from gymnasium.vector import VectorEnv
 from stable_baselines3.common.policies import BasePolicy
 
 from agents.evaluation.conversations import converse
+from agents.evaluation.entity_metrics import TypeScore, entity_report
+from agents.evaluation.estimates import CorpusMetric, Estimate, differences, estimates, mean_of
+from agents.evaluation.field_metrics import field_metrics, is_tagging, is_written
 from agents.evaluation.generation import Completion, complete, log_probs, seeded
 from agents.evaluation.prompts import choose_prompts
 from agents.evaluation.text_agents import Speaker, TextAgent
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.recipes.train_config import DEFAULT_TASKS, SMALL_WORLD_TASKS
-
-N_RESAMPLES = 2_000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95% interval; ``low`` and ``high`` are None where resampling would not be sound.
-
-    Attributes:
-        mean: The value.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-    """
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-
-    def to_dict(self) -> dict[str, float | None]:
-        """As JSON values."""
-        return {"mean": self.mean, "low": self.low, "high": self.high}
+from lm_envs.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -48,23 +31,44 @@ class Evaluation:
         seed: Seed of the choice of prompts and of the sampling.
         metrics: By name: ``"reward"`` (the sum of all terms), ``"reward/NAME"`` for each term where there are several,
             ``"grammar"`` (share of texts that the small world's grammar accepts) and ``"success"`` where the task has
-            them, ``"distinct_2"`` (different word pairs / word pairs, of all completions together,
+            them, those of :func:`agents.evaluation.field_metrics.field_metrics`, and, of agents that write,
+            ``"distinct_2"`` (different word pairs / word pairs, of all completions together,
             https://arxiv.org/abs/1510.03055), ``"kl"`` (divergence from the pretrained model, nats per episode: the
             sampled ``log_prob - reference_log_prob``, summed over the completion; for actor-critic policies; among
-            candidates and legal actions where the environment has them), ``"length"`` (tokens that the agent wrote),
-            ``"turns"`` (of the agent; in conversations).
+            candidates and legal actions where the environment has them), ``"length"`` (tokens), ``"turns"`` (of the
+            agent; in conversations).
         completions: The episodes, in the order of the prompts.
+        entities: In ``Tagging-v0`` the report by type of
+            :func:`agents.evaluation.entity_metrics.entity_report`; elsewhere empty.
+        of_episodes: What ``metrics`` were computed from, but for ``"distinct_2"``.
     """
 
     split: str
     seed: int
     metrics: dict[str, Estimate]
     completions: list[Completion] = field(repr=False)
+    entities: dict[str, TypeScore] = field(default_factory=dict, repr=False)
+    of_episodes: dict[str, CorpusMetric] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_prompts(self) -> int:
         """Number of prompts."""
         return len(self.completions)
+
+    def difference_from(self, other: Evaluation) -> dict[str, Estimate]:
+        """How much higher each metric is here than there, with 95% intervals by a paired bootstrap.
+
+        Raises:
+            ConfigurationError: The other one is of other prompts.
+        """
+        own, others = ([item.prompt_index for item in found.completions] for found in (self, other))
+        if (self.split, own) != (other.split, others):
+            raise ConfigurationError(
+                f"expected two evaluations of the same prompts; got {self.n_prompts} of {self.split!r} and "
+                f"{other.n_prompts} of {other.split!r}. Evaluate both with the same split, n_prompts and seed."
+            )
+        found = differences(other.of_episodes, self.of_episodes, self.seed)
+        return {name: found[name] for name in self.metrics if name in found}
 
     def to_dict(self, examples: int = 0) -> dict[str, Any]:
         """As JSON values, with the first few completions."""
@@ -73,6 +77,7 @@ class Evaluation:
             "seed": self.seed,
             "n_prompts": self.n_prompts,
             "metrics": {name: estimate.to_dict() for name, estimate in self.metrics.items()},
+            **({"entities": {name: row.to_dict() for name, row in self.entities.items()}} if self.entities else {}),
             "examples": [item.to_dict() for item in self.completions[:examples]],
         }
 
@@ -124,10 +129,9 @@ def evaluate(
         wrapper_kwargs=wrapper_kwargs,
     )
     kl = None
-    if isinstance(policy, LMActorCriticPolicy):
+    if isinstance(policy, LMActorCriticPolicy) and policy.actions_are != "choices":
         kl = divergences(policy, reference or reference_policy(policy), completions)
-    metrics = _metrics(completions, kl, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
-    return Evaluation(split, seed, metrics, completions)
+    return _evaluation(split, seed, completions, kl, has_grammar=_has_grammar(env_id, env_kwargs))
 
 
 def evaluate_agent(
@@ -161,8 +165,7 @@ def evaluate_agent(
     """
     indices = choose_prompts(env_kwargs, split, n_prompts, seed, env_id).tolist()
     episodes = converse(agent, env_id, env_kwargs, indices=indices, split=split, seed=seed, batch_size=batch_size)
-    metrics = _metrics(episodes, None, has_grammar=_has_grammar(env_id, env_kwargs), seed=seed)
-    return Evaluation(split, seed, metrics, episodes)
+    return _evaluation(split, seed, episodes, None, has_grammar=_has_grammar(env_id, env_kwargs))
 
 
 def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
@@ -190,22 +193,22 @@ def distinct_2(texts: Sequence[str]) -> float:
     return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 
-def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Estimate:
-    """Mean and 95% percentile bootstrap interval (Efron 1979, https://doi.org/10.1214/aos/1176344552).
+def _evaluation(
+    split: str, seed: int, completions: list[Completion], kl: np.ndarray | None, has_grammar: bool
+) -> Evaluation:
+    """Measure the episodes."""
+    of_episodes = _metrics(completions, kl, has_grammar)
+    metrics = estimates(of_episodes, seed)
+    if is_written(completions):
+        metrics["distinct_2"] = Estimate(distinct_2([item.completion for item in completions]))
+    last = [name for name in ("distinct_2", "kl", "length", "turns") if name in metrics]
+    metrics = {name: metrics[name] for name in [*(name for name in metrics if name not in last), *last]}
+    entities = entity_report(completions, seed) if is_tagging(completions) else {}
+    return Evaluation(split, seed, metrics, completions, entities, of_episodes)
 
-    Args:
-        values: ``(n,)``, one for each episode.
-        seed: Seed of the resampling.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    draws = np.random.default_rng(seed).integers(len(array), size=(N_RESAMPLES, len(array)))
-    low, high = np.quantile(array[draws].mean(axis=1), [0.025, 0.975])
-    return Estimate(float(array.mean()), float(low), float(high))
 
-
-def _metrics(
-    completions: Sequence[Completion], kl: np.ndarray | None, has_grammar: bool, seed: int
-) -> dict[str, Estimate]:
+def _metrics(completions: Sequence[Completion], kl: np.ndarray | None, has_grammar: bool) -> dict[str, CorpusMetric]:
+    """All metrics that resampling makes sense for."""
     columns: dict[str, Any] = {"reward": [item.reward for item in completions]}
     names = list(dict.fromkeys(name for item in completions for name in item.reward_terms))
     for name in names if len(names) > 1 else []:
@@ -214,14 +217,13 @@ def _metrics(
         columns["success"] = [float(bool(item.is_success)) for item in completions]
     if has_grammar:
         columns["grammar"] = _grammar(completions)
-    metrics = {name: bootstrap(values, seed) for name, values in columns.items()}
-    metrics["distinct_2"] = Estimate(distinct_2([item.completion for item in completions]))
     if kl is not None:
-        metrics["kl"] = bootstrap(kl, seed)
-    metrics["length"] = bootstrap([item.n_new_tokens for item in completions], seed)
+        columns["kl"] = kl
+    if is_written(completions):
+        columns["length"] = [item.n_new_tokens for item in completions]
     if completions[0].n_turns is not None:
-        metrics["turns"] = bootstrap([float(item.n_turns or 0) for item in completions], seed)
-    return metrics
+        columns["turns"] = [item.n_turns or 0 for item in completions]
+    return {**{name: mean_of(values) for name, values in columns.items()}, **field_metrics(completions)}
 
 
 def _has_grammar(env_id: str, env_kwargs: dict[str, Any] | None) -> bool:

@@ -12,6 +12,7 @@ import lm_envs  # noqa: F401 - registers the environments
 from agents.evaluation.metrics import reference_policy
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.recipes.env_wrappers import WrapperStack
+from lm_envs.models import is_encoder
 
 
 def pretrained_policy(env_id: str, env_kwargs: Mapping[str, Any], device: str = "auto") -> LMActorCriticPolicy:
@@ -35,8 +36,8 @@ def untrained(
     """What a trained policy is compared with: the pretrained language model, and what its environment is wrapped in.
 
     An actor-critic language model is compared with itself before training, which chooses among the same actions. Any
-    other policy is compared with the environment's language model, which chooses among all tokens: in an environment
-    with the arguments :func:`untrained_kwargs`.
+    other policy is compared with the environment's language model, which chooses among all tokens, if it can write: in
+    an environment with the arguments :func:`untrained_kwargs`.
 
     Args:
         policy: The trained policy.
@@ -52,7 +53,8 @@ def untrained(
 
 def untrained_kwargs(policy: Any, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of the environment in which :func:`untrained` acts."""
-    return dict(env_kwargs) if isinstance(policy, LMActorCriticPolicy) else with_token_actions(env_kwargs)
+    same = isinstance(policy, LMActorCriticPolicy) or is_encoder(env_kwargs["model"])
+    return dict(env_kwargs) if same else with_token_actions(env_kwargs)
 
 
 def with_token_actions(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from agents.networks.trained_model import TrainedModel, trainable_names
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.cached_model import DTYPES
 from lm_envs.models import load_encoder
+from lm_envs.models.pooling import pooling
 
 _UNUSED = "pooler"
 
@@ -19,7 +20,9 @@ _UNUSED = "pooler"
 class Encoder(TrainedModel):
     """An encoder of transformers of which some, all or none of the weights are trained.
 
-    It writes nothing: it is for actions that are labels or other choices.
+    It writes nothing: it is for actions that are labels or other choices. A label is chosen by the hidden state of its
+    word; a choice by the mean of all tokens' hidden states, or by that of the first token where the model was made for
+    that, see :func:`lm_envs.models.pooling.pooling`.
 
     Args:
         name: Alias, hub id or folder, as for :func:`lm_envs.models.load_encoder`.
@@ -30,6 +33,9 @@ class Encoder(TrainedModel):
     Raises:
         ConfigurationError: For an unknown ``trainable`` or ``dtype``, or more layers than there are.
         ModelError: If the model cannot be loaded.
+
+    Attributes:
+        pooling: ``"mean"`` or ``"first"``.
 
     References:
         Devlin et al. 2019, https://arxiv.org/abs/1810.04805
@@ -50,6 +56,7 @@ class Encoder(TrainedModel):
         self.lm = copy.deepcopy(source, shared)
         if hasattr(self.lm, _UNUSED):  # a summary of the text that nobody reads
             setattr(self.lm, _UNUSED, None)
+        self.pooling = pooling(name)
         self._make_trainable(trained, lambda: load_encoder(name, str(device), "float32"))
 
     @property
@@ -73,6 +80,27 @@ class Encoder(TrainedModel):
             ``(n_rows, n_tokens, hidden_size)`` in the compute dtype; of padding, anything.
         """
         self.refresh()
-        ends = th.as_tensor(lengths, device=input_ids.device)
-        mask = (th.arange(input_ids.shape[1], device=input_ids.device) < ends[:, None]).long()
+        mask = _mask(input_ids, lengths).long()
         return self.lm(input_ids=input_ids.long(), attention_mask=mask).last_hidden_state
+
+    def of_texts(self, hidden: th.Tensor, lengths: np.ndarray | th.Tensor) -> th.Tensor:
+        """What stands for whole texts, by :attr:`pooling`.
+
+        Args:
+            hidden: ``(n_rows, n_tokens, hidden_size)``, from :meth:`forward`.
+            lengths: ``(n_rows,)`` integers, at least 1.
+
+        Returns:
+            ``(n_rows, hidden_size)`` in the dtype that came.
+        """
+        if self.pooling == "first":
+            return hidden[:, 0]
+        mask = _mask(hidden, lengths)[:, :, None]
+        total = hidden.masked_fill(~mask, 0).sum(dim=1, dtype=th.float32)
+        return (total / mask.sum(dim=1)).to(hidden.dtype)
+
+
+def _mask(rows: th.Tensor, lengths: np.ndarray | th.Tensor) -> th.Tensor:
+    """Which of the tokens ``(n_rows, n_tokens, ...)`` count: ``(n_rows, n_tokens)`` bool."""
+    ends = th.as_tensor(lengths, device=rows.device)
+    return th.arange(rows.shape[1], device=rows.device) < ends[:, None]

@@ -10,6 +10,7 @@ import torch as th
 from gymnasium import spaces
 
 from agents.networks.acting_caches import MOST_CACHES, ActingCaches, check_tokens
+from agents.networks.encoder import Encoder
 from agents.networks.trained_model import TrainedModel
 
 
@@ -68,7 +69,7 @@ class KeptReadings:
 
     @th.no_grad()
     def last_hidden(self, purpose: str, model: TrainedModel, obs: Mapping[str, th.Tensor]) -> th.Tensor:
-        """Hidden states ``(n, hidden_size)`` at each observation's ``cursor``, or where it has none, last token.
+        """Hidden states ``(n, hidden_size)`` at each observation's ``cursor``; where it has none, of its text.
 
         Args:
             purpose: Whose readings to use.
@@ -88,6 +89,8 @@ class KeptReadings:
         while len(self.caches) > MOST_CACHES:
             self.caches.popitem(last=False)
         hidden = reading.update(model, ids, obs["attention_mask"])
+        if isinstance(model, Encoder) and "cursor" not in obs:
+            return model.of_texts(hidden, reading.lengths)
         places = obs["cursor"].long().flatten() if "cursor" in obs else reading.lengths - 1
         return hidden[th.arange(len(ids), device=ids.device), places]
 

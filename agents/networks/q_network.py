@@ -9,6 +9,7 @@ from gymnasium import spaces
 from torch import nn
 
 from agents.networks.action_kinds import action_kind, number_of_actions
+from agents.networks.encoder import Encoder
 from agents.networks.heads import Scores
 from agents.networks.language_model import LanguageModel
 from agents.networks.q_heads import candidate_logits, legal, legal_log_softmax
@@ -33,7 +34,8 @@ class LMQNetwork(TrainedWeights):
     first.
 
     Args:
-        model: The language model. Two networks that train nothing in it share one instance, and its passes.
+        model: The language model; for choices it may be an encoder. Two networks that train nothing in it share one
+            instance, and its passes.
         observation_space: That of a token environment.
         action_space: ``Discrete``: the vocabulary, the candidates of ``CandidateActions``, or other choices.
         scale: Value of a nat of log-probability, in units of the reward.
@@ -49,7 +51,7 @@ class LMQNetwork(TrainedWeights):
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: LanguageModel | Encoder,
         observation_space: spaces.Space,
         action_space: spaces.Space,
         scale: float = 0.1,
@@ -140,6 +142,7 @@ class LMQNetwork(TrainedWeights):
         return state_values[:, :, None] + advantages[:, None]
 
     def _advantages(self, hidden: th.Tensor, columns: Mapping[str, th.Tensor]) -> th.Tensor:
+        assert isinstance(self.lm, LanguageModel)
         layer = self.lm.output_layer
         linear, correction = OutputLayer(layer.weight), self.correction(hidden).to(layer.weight.dtype)
         if self.actions_are == "candidates":

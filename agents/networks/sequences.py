@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -53,15 +54,18 @@ class PackedSequences:
     def transition_hidden(self, model: Callable[..., th.Tensor]) -> th.Tensor:
         """Hidden states ``(n, hidden_size)`` of each transition's observation, differentiable.
 
-        It is that of the token at the observation's ``cursor``, where it has one, else of its last token.
+        It is that of the token at the observation's ``cursor``, where it has one; else of its last token, or with an
+        encoder what stands for the whole text.
 
         Args:
             model: Maps tokens ``(n_rows, n_tokens)`` to hidden states ``(n_rows, n_tokens, hidden_size)``. With an
-                attribute ``reads_ahead`` that is true, it gets the rows' lengths ``(n_rows,)`` too.
+                attribute ``reads_ahead`` that is true, it gets the rows' lengths ``(n_rows,)`` too, and has a method
+                ``of_texts`` as :class:`~agents.networks.encoder.Encoder`.
         """
-        if getattr(model, "reads_ahead", False):
-            return self._as_read()._hidden_at_cursors(model)
-        return self._hidden_at_cursors(model)
+        if not getattr(model, "reads_ahead", False):
+            return self._hidden_at_cursors(model)
+        read = self._as_read()
+        return read._hidden_at_cursors(model) if "cursor" in self.columns else read._hidden_of_texts(model)
 
     def _as_read(self) -> PackedSequences:
         """The same with a sequence for each prefix that was observed: what follows it must not be read."""
@@ -73,6 +77,16 @@ class PackedSequences:
         ids = self.input_ids[different % len(self.lengths)]
         observed = different // len(self.lengths) + 1
         return replace(self, input_ids=ids, lengths=observed.cpu().numpy(), rows=rows, _hidden=None)
+
+    def _hidden_of_texts(self, model: Any) -> th.Tensor:
+        buckets = _length_buckets(self.lengths)
+        widths = [int(self.lengths[start]) for start, _ in buckets]
+        parts = zip(self._computed(model, buckets, widths), buckets, widths, strict=True)
+        texts = [
+            model.of_texts(hidden.unflatten(0, (-1, width)), self.lengths[start:stop])
+            for hidden, (start, stop), width in parts
+        ]
+        return th.cat(texts)[self.rows]
 
     def _hidden_at_cursors(self, model: Callable[..., th.Tensor]) -> th.Tensor:
         cursor = self.columns.get("cursor")

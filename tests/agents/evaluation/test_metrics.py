@@ -9,7 +9,8 @@ import torch as th
 
 import lm_envs
 from agents import LMActorCriticPolicy
-from agents.evaluation.metrics import bootstrap, distinct_2, evaluate, reference_policy
+from agents.evaluation.estimates import bootstrap
+from agents.evaluation.metrics import distinct_2, evaluate, reference_policy
 from agents.export import trained_language_model
 from agents.networks.trained_weights import trained_parameters
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
+import json
 import logging
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +32,11 @@ from lm_envs.errors import CheckpointError, ConfigurationError, ModelError
 from lm_envs.models import is_encoder, load_encoder
 
 WORDS = ["the", "good", "bad", "is", "was", "a"]
+QUESTIONS = [
+    {"question": " ".join(words), "choices": ["good", "bad"], "answer": "good" if "good" in words else "bad"}
+    for words in itertools.product(WORDS, repeat=2)
+    if ("good" in words) != ("bad" in words)
+]
 
 
 def rows(n: int = 30) -> list[dict[str, Any]]:
@@ -233,13 +242,95 @@ def test_prefixes_that_grow_are_not_read_ahead(bert_folder: str) -> None:
     packed = PackedSequences(ids, np.array([9, 6]), rows, positions)
     hidden = packed.transition_hidden(encoder)
     for place, (row, position) in enumerate(zip(rows, positions, strict=True)):
-        alone = encoder(ids[row : row + 1, : position + 1], np.array([int(position) + 1]))[0, -1]
-        assert th.allclose(hidden[place], alone, atol=1e-5)
+        alone = encoder(ids[row : row + 1, : position + 1], np.array([int(position) + 1]))[0]
+        assert th.allclose(hidden[place], alone.mean(dim=0), atol=1e-5)
     mask = th.zeros(5, 9, dtype=th.int64)
     for place, position in enumerate(positions):
         mask[place, : position + 1] = 1
     plain, order = pack_observations({"input_ids": ids[rows], "attention_mask": mask})
     assert th.allclose(plain.transition_hidden(encoder)[order], hidden, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [(None, "mean"), ({"pooling_mode_mean_tokens": True}, "mean"), ({"pooling_mode_cls_token": True}, "first")],
+)
+def test_a_text_is_what_the_model_was_made_for(
+    bert_folder: str, tmp_path: Path, written: dict[str, bool] | None, expected: str
+) -> None:
+    folder = Path(shutil.copytree(bert_folder, tmp_path / "model"))
+    if written is not None:
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps(written))
+    encoder = Encoder(str(folder), "heads")
+    assert encoder.pooling == expected
+    hidden = encoder(th.randint(2, 64, (2, 5)), np.array([5, 3]))
+    texts = encoder.of_texts(hidden, np.array([5, 3]))
+    alone = [hidden[0, :1], hidden[1, :1]] if expected == "first" else [hidden[0], hidden[1, :3]]
+    assert th.allclose(texts, th.stack([part.mean(dim=0) for part in alone]), atol=1e-6)
+
+
+def test_a_damaged_pooling_file_is_named(bert_folder: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bert_folder, tmp_path / "model"))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"cannot read .*1_Pooling.*config\.json.*Save or download the model again"):
+        Encoder(str(folder))
+
+
+def make_chooser(folder: str, trainable: str, algorithm: Any = DQN, **kwargs: Any) -> Any:
+    env_kwargs = {"model": folder, "dataset": QUESTIONS, "actions": "choice", "max_prompt_tokens": 16}
+    venv = make_lm_vec_env("QA-v0", n_envs=8, seed=0, env_kwargs=env_kwargs)
+    if algorithm is DQN:
+        policy: Any = LMQPolicy
+        kwargs |= {"replay_buffer_class": SequenceReplayBuffer, "buffer_size": 4000, "learning_starts": 64}
+        kwargs |= {"train_freq": 1, "batch_size": 32, "target_update_interval": 100}
+    else:
+        policy = LMActorCriticPolicy
+        kwargs |= {"rollout_buffer_class": SequenceRolloutBuffer, "n_steps": 4, "batch_size": 32}
+    settings = {"learning_rate": 3e-3, "gamma": 0.0, "seed": 0, "device": "cpu", **kwargs}
+    return algorithm(policy, venv, policy_kwargs={"model": folder, "trainable": trainable}, **settings)
+
+
+@pytest.mark.parametrize("algorithm", [PPO, DQN])
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+def test_encoders_choose_answers(bert_folder: str, trainable: str, algorithm: Any, tmp_path: Path) -> None:
+    model = make_chooser(bert_folder, trainable, algorithm)
+    before = weights(model)
+    model.learn(160)
+    assert not th.equal(weights(model), before) and weights(model).isfinite().all()
+    model.save(tmp_path / "model.zip")
+    loaded = algorithm.load(tmp_path / "model.zip", env=model.env, device="cpu")
+    assert th.equal(weights(loaded), weights(model))
+    obs = model.env.reset()
+    assert np.array_equal(*(each.predict(obs, deterministic=True)[0] for each in (model, loaded)))
+    loaded.learn(32)
+
+
+def test_values_of_choices_are_the_same_on_every_path(bert_folder: str) -> None:
+    model = make_chooser(bert_folder, "all")
+    model.learn(160)
+    policy = model.policy
+    th.nn.init.normal_(policy.online.choices.output.weight, std=0.3)
+    model.policy.online.lm.mark_changed()
+    obs = policy.obs_to_tensor(model.env.reset())[0]
+    texts = [ids[: mask.sum()][None] for ids, mask in zip(obs["input_ids"], obs["attention_mask"], strict=True)]
+    means = th.cat([policy.online.lm(ids, np.array([ids.shape[1]])).mean(dim=1) for ids in texts])
+    expected = policy.online.values(means, obs)
+    assert th.allclose(policy.online(obs), expected, atol=1e-5)
+    assert th.allclose(policy.action_values(obs), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_answers_are_learned(bert_folder: str) -> None:
+    model = make_chooser(bert_folder, "all", learning_rate=1e-3)
+    model.learn(6_000)
+    obs = model.env.reset()
+    rewards = []
+    for _ in range(8):
+        obs, reward, _, _ = model.env.step(model.predict(obs, deterministic=True)[0])
+        rewards += reward.tolist()
+    assert np.mean(rewards) > 0.9
 
 
 def test_evaluation(folder: str) -> None:
@@ -283,7 +374,9 @@ def test_what_encoders_cannot_do(bert_folder: str, lm_folder: str, caplog: pytes
         make_model(bert_folder).learn(32, callback=ReferenceKLCallback(0.1))
     with pytest.raises(ModelError, match="64 tokens, the environment has"):
         make_model(bert_folder, env={"model": "tiny"})
-    with pytest.raises(ModelError, match="an encoder"):
-        LMQPolicy(space, spaces.Discrete(3), lambda _: 0.0, model=bert_folder)
+    with pytest.raises(ModelError, match="the actions here are tokens"):
+        LMQPolicy(space, spaces.Discrete(64), lambda _: 0.0, model=bert_folder)
+    with pytest.raises(ModelError, match="expected a causal language model.*an encoder"):
+        make_lm_vec_env("QA-v0", env_kwargs={"model": bert_folder, "dataset": QUESTIONS})
     with pytest.raises(ModelError, match="reads at most 64"):
         make_model(bert_folder, env={"model": lm_folder, "max_tokens": 80})

