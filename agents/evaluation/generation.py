@@ -166,6 +166,19 @@ def _check_spaces(policy: BasePolicy, envs: Any) -> None:
             f"{policy.action_space}; got observations {sorted(keys)} and actions {envs.single_action_space}. Pass its "
             "wrapper_class, wrapper_kwargs and env_kwargs."
         )
+    length, known_length = _n_tokens(envs.single_observation_space), _n_tokens(policy.observation_space)
+    if length != known_length:
+        raise ConfigurationError(
+            f"expected observations of {known_length} tokens, which the policy was made for; got {length}. Pass "
+            "max_prompt_tokens and max_new_tokens that sum to as many."
+        )
+
+
+def _n_tokens(space: gym.Space[Any]) -> int | None:
+    """The length of observations that are tokens."""
+    has_tokens = isinstance(space, gym.spaces.Dict) and "input_ids" in space.spaces
+    shape = space["input_ids"].shape if has_tokens else None  # type: ignore[index]
+    return shape[0] if shape else None
 
 
 def _keys(space: gym.Space[Any]) -> set[str]:

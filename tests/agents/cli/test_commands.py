@@ -91,6 +91,41 @@ def test_sample_shows_no_reward_that_would_need_a_column(cli: Callable) -> None:
     assert "The camera" in result.stdout and "reward" not in result.stdout
 
 
+@pytest.fixture(scope="module")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sentences with translations."""
+    path = tmp_path_factory.mktemp("sentences") / "sentences.jsonl"
+    rows = [{"translation": {"en": f"Dog number {i}.", "es": f"El perro {i}."}} for i in range(40)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+@pytest.mark.parametrize("task", ["summarization", "translation"])
+def test_tasks_with_references(cli: Callable, task: str) -> None:
+    result = cli("sample", "tiny", "--task", task, "--prompts", 1)
+    assert result.exit_code == 0 and "reward" in result.stdout, result.output
+    evaluation = json.loads(cli("evaluate", "tiny", "--task", task, "--prompts", 3, "--json").stdout)
+    assert {"reward", "success"} <= set(evaluation["model"]["metrics"])
+    played = cli("play", "--task", task, input="El perro.\n\n")
+    assert played.exit_code == 0 and "eos" in played.stdout, played.output
+
+
+def test_a_task_reads_data_of_the_users_own(cli: Callable, sentences: Path, lm_folder: str) -> None:
+    own = ["--task", "translation", "--dataset", sentences]
+    learning = ["--n-envs", "4", "-H", "n_steps=8", "-H", "batch_size=16", "--steps", "64", "--eval-prompts", "2"]
+    result = cli("train", "-m", lm_folder, *own, *learning, "--run", "run")
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(cli("sample", "run", "--prompts", 1, "--json").stdout)
+    assert row["prompt"].startswith("Dog number") and row["prompt"].endswith(". In Spanish:")
+    template = """dataset_kwargs={"template": "{source} Spanish:"}"""
+    (row,) = json.loads(cli("sample", "run", "--dataset", sentences, "-E", template, "--prompts", 1, "--json").stdout)
+    assert row["prompt"].endswith(". Spanish:") and "chrf" in row["reward_terms"]
+    own_prompt = cli("sample", "run", "A dog. In Spanish:")
+    assert own_prompt.exit_code == 0 and "reward" not in own_prompt.stdout, own_prompt.output
+    result = cli("evaluate", "run", "--task", "reviews", "--prompts", 2)
+    assert result.exit_code == 2 and "expected observations of 80 tokens" in result.stderr, result.output
+
+
 def test_an_unfinished_run_is_sampled_from_its_checkpoint(cli: Callable, small_run: Path, tmp_path: Path) -> None:
     import shutil
 

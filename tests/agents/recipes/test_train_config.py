@@ -66,6 +66,14 @@ def test_a_target_of_zero_means_a_fixed_coefficient() -> None:
     assert make_config(kl_target=None).kl_target is not None
 
 
+def test_a_task_may_read_data_of_the_users_own() -> None:
+    template = {"template": "{source} In short:"}
+    config = make_config(task="summarization", dataset="news/today.jsonl", env_kwargs={"dataset_kwargs": template})
+    assert config.label == "today"
+    assert config.environment_kwargs()["task"] == "summarization"
+    assert config.environment_kwargs()["dataset_kwargs"] == template
+
+
 def test_settings_survive_json() -> None:
     config = make_config(reward={"sentiment": 1.0, "repetition": 0.2}, env_kwargs={"max_new_tokens": 5})
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -80,6 +88,7 @@ def test_settings_survive_json() -> None:
         ({"task": "revews"}, "unknown task 'revews'. Did you mean 'reviews'"),
         ({"algorithm": "ppoo"}, "unknown algorithm 'ppoo'. Did you mean 'ppo'"),
         ({"task": "reviews", "dataset": "x.jsonl"}, "both task 'reviews' and a data set"),
+        ({"task": "translatoin", "dataset": "x.jsonl"}, "unknown task 'translatoin'. Did you mean 'translation'"),
         ({"step": 3}, "unknown setting of a run 'step'. Did you mean 'steps'"),
         ({"steps": 0}, "steps must be an integer of at least 1; got 0"),
         ({"n_envs": 2.5}, "n_envs must be an integer"),
@@ -109,7 +118,7 @@ RECIPES = [(name, observation) for name in ALGORITHMS for observation in observa
 
 
 @pytest.mark.parametrize(("name", "observation"), RECIPES)
-@pytest.mark.parametrize("task", ["reviews", "keywords"])
+@pytest.mark.parametrize("task", ["reviews", "keywords", "summarization", "translation"])
 def test_every_recipe_is_accepted_by_its_algorithm(name: str, observation: str, task: str) -> None:
     config = make_config(task=task, algorithm=name, observation=observation)
     algorithm, policy = split_hyperparameters(name, policy_class(name, config.policy), config.hyperparameters)
