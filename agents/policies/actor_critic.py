@@ -231,8 +231,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             hidden = packed.transition_hidden(self.actor)
             hidden = hidden if order is None else hidden[order]
             logits = self._logits(hidden, _columns(obs))
-        if "action_mask" in _columns(obs):
-            logits = logits.masked_fill(logits.isneginf(), LOWEST_LOGIT)
+        if "action_mask" in _columns(obs):  # normalised first: legal logits may be lower than the lowest one
+            logits = logits.log_softmax(dim=1).masked_fill(logits.isneginf(), LOWEST_LOGIT)
         return CategoricalDistribution(logits.shape[1]).proba_distribution(logits)
 
     def _logits(self, hidden: th.Tensor, columns: TokenObs) -> th.Tensor:
