@@ -27,6 +27,7 @@ from rich.table import Table
 from benchmarks import learning
 from benchmarks.machine import describe_machine
 from benchmarks.readme import RESULTS, ROOT
+from benchmarks.report import mean_and_range
 
 Choice = Callable[[npt.NDArray[np.int8]], int]
 EXAMPLE = ROOT / "examples" / "tabular_q_learning.py"
@@ -174,7 +175,7 @@ def summarise(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     best = [run["mean_return"] for run in by_agent.get("hand_written", [])]
     rows = []
     for agent, group in by_agent.items():
-        row = {name: _spread([run[name] for run in group]) for name in ("mean_return", "success", "seconds")}
+        row = {name: mean_and_range([run[name] for run in group]) for name in ("mean_return", "success", "seconds")}
         share = {name: value / statistics.mean(best) for name, value in row["mean_return"].items()} if best else None
         rows.append({"agent": agent, **row, "share": share})
     return rows
@@ -206,10 +207,6 @@ def _trained(seed: int, algorithm: Sequence[str], budget: Budget) -> Score:
     after = learning.train(seed, arguments)["after"]
     metrics = after["metrics"]
     return Score(metrics["reward"]["mean"], metrics["success"]["mean"], after["n_prompts"])
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"mean": statistics.mean(values), "min": min(values), "max": max(values)}
 
 
 def _parser() -> argparse.ArgumentParser:

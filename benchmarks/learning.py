@@ -84,18 +84,27 @@ def train(seed: int, arguments: Sequence[str], threads: int | None = None) -> Ru
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        command = [sys.executable, "-m", "agents.cli", "train", *arguments, "--seed", str(seed), "--run", str(folder)]
-        command += [] if threads is None else ["--threads", str(threads)]
-        start = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True)
-        seconds = time.perf_counter() - start
-        if done.returncode != 0:
-            raise SystemExit(f"training failed: {' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        seconds = train_into(folder, seed, arguments, threads)
         evaluation = json.loads((folder / "evaluation.json").read_text())
         steps = json.loads((folder / "config.json").read_text())["steps"]
         validations = curve(folder / "progress.csv")
     moments = {"before": evaluation["before"], "after": evaluation["after"]}
-    return {"seed": seed, "steps": steps, "seconds": round(seconds, 1), **moments, "curve": validations}
+    return {"seed": seed, "steps": steps, "seconds": seconds, **moments, "curve": validations}
+
+
+def train_into(folder: Path, seed: int, arguments: Sequence[str], threads: int | None = None) -> float:
+    """Train with one seed and leave the run's folder; else as :func:`train`.
+
+    Returns:
+        Wall time of the whole command, in seconds.
+    """
+    command = [sys.executable, "-m", "agents.cli", "train", *arguments, "--seed", str(seed), "--run", str(folder)]
+    command += [] if threads is None else ["--threads", str(threads)]
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"training failed: {' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return round(time.perf_counter() - start, 1)
 
 
 def curve(progress: Path) -> list[dict[str, float]]:

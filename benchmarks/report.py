@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import median
+from collections.abc import Iterable, Sequence
+from statistics import mean, median
 from typing import Any
 
 from rich.console import Console
@@ -79,6 +79,11 @@ def spread(values: Iterable[float]) -> dict[str, float]:
     """Median, minimum and maximum."""
     numbers = list(values)
     return {"median": median(numbers), "min": min(numbers), "max": max(numbers)}
+
+
+def mean_and_range(values: Sequence[float]) -> dict[str, float]:
+    """Mean, minimum and maximum."""
+    return {"mean": mean(values), "min": min(values), "max": max(values)}
 
 
 def print_report(result: dict[str, Any], console: Console | None = None) -> None:
