@@ -88,7 +88,7 @@ def test_there_are_more_than_a_hundred_generators() -> None:
     assert len(generators()) > 100
 
 
-@pytest.mark.parametrize("name", generators())
+@pytest.mark.parametrize("name", generators())  # all of them: each takes about a second at most
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_reasoning_gym(name: str, split: str) -> None:
     questions = load_questions(f"reasoning_gym:{name}", split)
@@ -100,3 +100,24 @@ def test_wrong_answers_score_less() -> None:
     for name, wrong in (("passages", "lamp post"), ("sentiment", "neutral"), ("relation", "lives at")):
         questions: Any = load_questions(name, "test")
         assert scores(questions, questions[0], [wrong]) == [0]
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [
+        lambda prompts, completions, **columns: [1.0] * len(completions),
+        lambda prompts, completions, **columns: [0.0] * len(completions),
+        lambda prompts, completions, **columns: [float(bool((text or "").strip())) for text in completions],
+        lambda prompts, completions, reference, **columns: [
+            float(text == gold[0]) for text, gold in zip(completions, reference, strict=True)
+        ],
+    ],
+    ids=["always", "never", "anything", "as it is written"],
+)
+@pytest.mark.parametrize("dataset", ["sentiment", OWN["plain"]], ids=["sentiment", "own"])
+def test_the_check_can_fail(dataset: Any, reward: Any) -> None:
+    questions: Any = load_questions(dataset)
+    check(questions, 0)
+    questions.default_reward = reward
+    with pytest.raises(AssertionError):
+        check(questions, 0)
