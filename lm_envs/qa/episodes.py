@@ -118,7 +118,7 @@ class QAEpisodes(TextEpisodes):
 
     def _own_info(self, question: Question, answer: str) -> dict[str, Any]:
         right = self.questions.is_right(question, answer)
-        self.questions.record(right)
+        self.questions.record(question, right)
         info = {
             "answer": answer,
             "reference": list(question.answers),

@@ -61,5 +61,5 @@ class Questions(ABC):
         given = normalize_answer(answer)
         return any(given == normalize_answer(gold) for gold in question.answers)
 
-    def record(self, right: bool) -> None:  # noqa: B027 - doing nothing is the default
-        """Be told whether an answer was right, once for each episode that ends; most questions do not care."""
+    def record(self, question: Question, right: bool) -> None:  # noqa: B027 - doing nothing is the default
+        """Be told whether a question was answered rightly, once for each episode that ends; most do not care."""

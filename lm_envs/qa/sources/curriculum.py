@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lm_envs.errors import ConfigurationError
 from lm_envs.qa.questions import Question, Questions
+
+LEVEL = "level"
 
 
 class CurriculumQuestions(Questions):
@@ -14,7 +17,10 @@ class CurriculumQuestions(Questions):
 
     :meth:`record` is told of each answer. When the share of right ones among the last ``window`` answers at a level
     reaches ``raise_at``, the next level begins, and when it falls to ``lower_at``, the one before; the answers are then
-    counted anew. So the question of a number is the same one only as long as the level is.
+    counted anew. Questions of another level that are still being answered, as in the other rows of a vector
+    environment, do not count. So the question of a number is the same one only as long as the level is.
+
+    All rows of a vector environment share one curriculum; each of several single environments has its own.
 
     Args:
         levels: The questions of each level, the easiest first; all of the same kind and as many.
@@ -22,6 +28,9 @@ class CurriculumQuestions(Questions):
         raise_at: The share of right answers from which on a level is too easy, up to 1.
         lower_at: The share up to which it is too hard, less than ``raise_at``; a negative one never lowers the level.
         window: The number of answers that the share is taken from.
+
+    Columns:
+        Those of the levels, and ``level``, the question's.
 
     Attributes:
         level: The current level, from 0.
@@ -54,7 +63,7 @@ class CurriculumQuestions(Questions):
         self._levels = tuple(levels)
         self._raise_at, self._lower_at = raise_at, lower_at
         self._recent: deque[bool] = deque(maxlen=window)
-        self.columns = levels[0].columns  # type: ignore[misc]  # those of the levels
+        self.columns = (*levels[0].columns, LEVEL)  # type: ignore[misc]  # differs from levels to levels
         self.default_reward = levels[0].default_reward  # type: ignore[misc]
         self.default_answer = levels[0].default_answer  # type: ignore[misc]
         self.generated = levels[0].generated  # type: ignore[misc]
@@ -71,14 +80,17 @@ class CurriculumQuestions(Questions):
 
     def __getitem__(self, index: int) -> Question:
         """The question of that number of the current level."""
-        return self._levels[self.level][index]
+        question = self._levels[self.level][index]
+        return replace(question, columns={**question.columns, LEVEL: self.level})
 
     def is_right(self, question: Question, answer: str) -> bool:
         """Whether an answer is right."""
-        return self._levels[self.level].is_right(question, answer)
+        return self._levels[question.columns[LEVEL]].is_right(question, answer)
 
-    def record(self, right: bool) -> None:
+    def record(self, question: Question, right: bool) -> None:
         """Tell whether an answer was right; changes the level if it is time to."""
+        if question.columns[LEVEL] != self.level:
+            return
         self._recent.append(bool(right))
         if len(self._recent) < (self._recent.maxlen or 0):
             return

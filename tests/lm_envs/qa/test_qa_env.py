@@ -199,7 +199,7 @@ class Endless(Questions):
         self.made.append(index)
         return Question(f"Is {index} even?", ("no" if index % 2 else "yes",), ("yes", "no"))
 
-    def record(self, right: bool) -> None:
+    def record(self, question: Question, right: bool) -> None:
         self.told.append(right)
 
 

@@ -17,32 +17,39 @@ class TestLevel:
         questions = CurriculumQuestions(levels(3), window=4, raise_at=0.75, lower_at=0.25)
         seen = []
         for right in (True, True, False, True, True, True, True, True, False, False, False, False):
-            questions.record(right)
+            questions.record(questions[0], right)
             seen.append(questions.level)
         assert seen == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 1]  # each level counts its own answers
 
     def test_stays_within_the_levels(self) -> None:
         questions = CurriculumQuestions(levels(2), window=1)
         for right, level in ((False, 0), (True, 1), (True, 1), (False, 0)):
-            questions.record(right)
+            questions.record(questions[0], right)
             assert questions.level == level
 
     def test_counts_the_last_answers(self) -> None:
         questions = CurriculumQuestions(levels(2), window=3, raise_at=1.0, lower_at=-1)
         for right in (True, True, False, True, True):
-            questions.record(right)
+            questions.record(questions[0], right)
         assert questions.level == 0
-        questions.record(True)
+        questions.record(questions[0], True)
         assert questions.level == 1
 
     def test_questions_are_those_of_the_level(self) -> None:
         questions = CurriculumQuestions(levels(2), window=1)
         assert questions[0].answers == ("0",)
-        questions.record(True)
+        questions.record(questions[0], True)
         assert questions[0].answers == ("1",)
         assert questions.is_right(questions[0], "1")
-        assert (len(questions), questions.n_levels, questions.columns) == (1, 2, ("question",))
+        assert (len(questions), questions.n_levels, questions.columns) == (1, 2, ("question", "level"))
         assert pickle.loads(pickle.dumps(questions)).level == 1
+
+    def test_answers_to_questions_of_another_level_do_not_count(self) -> None:
+        questions = CurriculumQuestions(levels(3), window=1)
+        easy = questions[0]
+        for _ in range(5):
+            questions.record(easy, True)
+        assert questions.level == 1 and questions.is_right(easy, "0") and easy.columns["level"] == 0
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -80,7 +87,7 @@ class TestReasoningGym:
         questions = load("reasoning_gym:chain_sum", curriculum={"window": 10, "raise_at": 0.9})
         easy = digits(questions)
         for _ in range(30):
-            questions.record(questions.is_right(questions[0], questions[0].answers[0]))
+            questions.record(questions[0], questions.is_right(questions[0], questions[0].answers[0]))
         assert questions.level == 3
         assert digits(questions) > easy
         assert questions.default_reward == "verifier"
