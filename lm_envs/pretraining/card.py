@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lm_envs.pretraining.evaluation import perplexities, sample_report
+from lm_envs.pretraining.evaluation import REFERENCE_DOMAINS, perplexities, sample_report, share_right
 from lm_envs.pretraining.training import TrainingConfig
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _CARD = """---
 license: mit
-language: en
+language: [en, es]
 library_name: transformers
 pipeline_tag: text-generation
 tags: [reinforcement-learning, toy-model]
@@ -22,8 +22,9 @@ tags: [reinforcement-learning, toy-model]
 # tiny
 
 A Llama with {parameters:,} parameters that writes simple English about a small world: product reviews, help-desk
-dialogues, and little passages with questions. It is made for trying out reinforcement learning on language models
-in seconds on a laptop; outside its world it knows nothing.
+dialogues, and little passages with questions or a headline; single sentences of them it translates into Spanish. It
+is made for trying out reinforcement learning on language models in seconds on a laptop; outside its world it knows
+nothing.
 
 ## Data
 
@@ -62,6 +63,12 @@ Completions of the first 256 test review prompts, temperature 1.0, 32 new tokens
 | ended with `<|endoftext|>` within 32 tokens | {ended:.1%} |
 | distinct sentences | {distinct:.1%} |
 | mean VADER sentiment, (compound + 1) / 2 | {sentiment:.3f} |
+
+Completions of 200 test prompts of other domains, temperature 1.0, equal to the reference letter for letter:
+
+| domain | right |
+|---|---|
+{right}
 """
 
 
@@ -83,7 +90,7 @@ def model_card(
         steps=config.steps,
         tokens=config.tokens_per_batch,
         cycles=len(config.cycles),
-        cycle_steps=" and ".join(f"{cycle.steps:,}" for cycle in config.cycles),
+        cycle_steps=_listed([f"{cycle.steps:,}" for cycle in config.cycles]),
         matrix_rate=config.matrix_rate,
         embedding_rate=config.embedding_rate,
         seed=config.seed,
@@ -95,7 +102,12 @@ def model_card(
         ended=samples.ended,
         distinct=samples.distinct_sentences,
         sentiment=samples.sentiment,
+        right="\n".join(f"| {d} | {share_right(model, tokenizer, d):.1%} |" for d in REFERENCE_DOMAINS),
     )
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def perplexity_in_card(card: str, domain: str = "overall") -> float:

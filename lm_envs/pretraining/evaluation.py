@@ -11,8 +11,9 @@ import numpy as np
 
 from lm_envs.pretraining.batches import encode, pad_rows
 from lm_envs.pretraining.training import token_losses
-from lm_envs.world import check_review, review_prompts
+from lm_envs.world import check_review, passage_items, review_prompts, spanish
 from lm_envs.world.corpus import DOMAINS, document
+from lm_envs.world.headlines import headline_items
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -87,6 +88,50 @@ def sample_report(
         failures=tuple(report.reason for report in reports if not report.ok),
         completions=tuple(zip(prompts, texts, strict=True)),
     )
+
+
+def references(domain: str) -> list[tuple[str, str]]:
+    """Prompts of the test split of a domain whose texts have one right ending, and what should follow."""
+    if domain == "passages":
+        return [(item.prompt, f" {item.question.answer}.") for item in passage_items("test")]
+    if domain == "headlines":
+        return [(item.prompt, f" {item.text}") for item in headline_items("test")]
+    rng = np.random.default_rng(HELD_OUT_SEED)
+    items = [spanish.generate(rng, "test") for _ in range(HELD_OUT_PER_DOMAIN)]
+    return [(item.prompt, f" {item.spanish}") for item in items]
+
+
+REFERENCE_DOMAINS = ("passages", "headlines", "translations")
+
+
+def share_right(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    domain: str,
+    n_prompts: int = 200,
+    new_tokens: int = 48,
+    seed: int = 0,
+) -> float:
+    """How many completions at temperature 1 are the reference, letter for letter: 0..1.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        domain: One of :data:`REFERENCE_DOMAINS`.
+        n_prompts: How many prompts of the test split.
+        new_tokens: Most tokens of a completion.
+        seed: Seed of the sampling.
+    """
+    import torch
+
+    items = references(domain)[:n_prompts]
+    prompts = tokenizer([prompt for prompt, _ in items], return_tensors="pt", padding=True, padding_side="left")
+    torch.manual_seed(seed)
+    settings = {"do_sample": True, "top_k": 0, "temperature": 1.0, "max_new_tokens": new_tokens}
+    with torch.no_grad():
+        output = model.generate(**prompts, **settings)  # type: ignore[operator]
+    texts = tokenizer.batch_decode(output[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
+    return fmean(text == right for text, (_, right) in zip(texts, items, strict=True))
 
 
 def sample(

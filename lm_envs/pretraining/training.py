@@ -38,7 +38,15 @@ class Cycle:
 
 
 _MOSTLY_REVIEWS = {"reviews": 0.78, "keywords": 0.10, "dialogues": 0.05, "passages": 0.07}
-CYCLES = (Cycle(1400, 1.0, SHARES), Cycle(2000, 0.7, _MOSTLY_REVIEWS))
+_EVERYTHING = {
+    "reviews": 0.30,
+    "keywords": 0.06,
+    "dialogues": 0.10,
+    "passages": 0.26,
+    "headlines": 0.12,
+    "translations": 0.16,
+}
+CYCLES = (Cycle(1400, 1.0, SHARES), Cycle(2000, 0.7, _MOSTLY_REVIEWS), Cycle(2400, 0.7, _EVERYTHING))
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class TrainingConfig:
 
     Attributes:
         cycles: Learning rate cycles (SGDR, Loshchilov and Hutter, 2017). Dialogues and passages are learned in
-            the first one; the second dwells on reviews, which vary most.
+            the first one; the second dwells on reviews, which vary most; headlines, translations and copying answers
+            are learned in the third.
         seed: Seed of the weights and of the text.
         tokens_per_batch: Tokens in a batch, padding included.
         matrix_rate: Peak of Muon's learning rate.

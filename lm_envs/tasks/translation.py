@@ -1,4 +1,4 @@
-"""Translate a sentence from English into Spanish."""
+"""Translate two sentences from English into Spanish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_split(split: str) -> PromptDataset:
-    """Sentences of the small world; the columns are ``source``, the English one, and ``reference``, the Spanish one."""
+    """Pairs of sentences of the small world; the columns are ``source``, in English, and ``reference``, in Spanish."""
     from lm_envs.data import PromptDataset
     from lm_envs.world.spanish import translation_items
 
@@ -24,12 +24,12 @@ def load_split(split: str) -> PromptDataset:
 
 TRANSLATION = Task(
     name="translation",
-    description="Translate a sentence from English into Spanish.",
+    description="Translate two sentences from English into Spanish.",
     load_split=load_split,
     reward={"chrf": 1.0},
     is_success=is_reference,
-    max_prompt_tokens=32,
-    max_new_tokens=48,
+    max_prompt_tokens=40,
+    max_new_tokens=72,
     read_own=OwnTexts(
         source_columns=("translation.en", "english", "en", "source"),
         reference_columns=("translation.es", "spanish", "es", "target", "reference"),

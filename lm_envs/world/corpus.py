@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from lm_envs.errors import UnknownNameError
-from lm_envs.world import dialogues, keywords, passages, reviews
+from lm_envs.world import dialogues, headlines, keywords, passages, reviews, spanish
 from lm_envs.world.splits import check_split
 
 
@@ -30,11 +30,23 @@ def _passage(rng: np.random.Generator, split: str) -> str:
     return f"{passage.prompt} {passage.question.answer}."
 
 
+def _headline(rng: np.random.Generator, split: str) -> str:
+    item = headlines.generate(rng, split)
+    return f"{item.prompt} {item.text}"
+
+
+def _translation(rng: np.random.Generator, split: str) -> str:
+    item = spanish.generate(rng, split)
+    return f"{item.prompt} {item.spanish}"
+
+
 _WRITERS: dict[str, Callable[[np.random.Generator, str], str]] = {
     "reviews": _review,
     "keywords": _keywords,
     "dialogues": _dialogue,
     "passages": _passage,
+    "headlines": _headline,
+    "translations": _translation,
 }
 SHARES = {"reviews": 0.64, "keywords": 0.12, "dialogues": 0.10, "passages": 0.14}
 DOMAINS = tuple(_WRITERS)
@@ -58,8 +70,8 @@ def document(domain: str, rng: np.random.Generator, split: str = "train") -> str
 
 
 def documents(rng: np.random.Generator, split: str = "train", shares: Mapping[str, float] = SHARES) -> Iterator[str]:
-    """Endlessly write documents of all domains, in the proportions of ``shares``."""
-    weights = np.array([shares[domain] for domain in DOMAINS])
+    """Endlessly write documents of the domains in ``shares``, in their proportions."""
+    weights = np.array([shares.get(domain, 0.0) for domain in DOMAINS])
     while True:
         domain = DOMAINS[rng.choice(len(DOMAINS), p=weights / weights.sum())]
         yield document(domain, rng, split)

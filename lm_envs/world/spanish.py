@@ -1,4 +1,4 @@
-"""English facts of the small world with their Spanish translations."""
+"""English facts of the small world, one or two at a time, with their Spanish translations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lm_envs.world.splits import check_split, collect, split_of
 
 @dataclass(frozen=True)
 class Translation:
-    """A sentence in English, and in Spanish."""
+    """A text in English, and in Spanish."""
 
     english: str
     spanish: str
@@ -27,7 +27,7 @@ class Translation:
 
 
 def translation_prompt(english: str) -> str:
-    """The format in which ``tiny`` knows translations; the Spanish sentence follows after a space."""
+    """The format in which ``tiny`` knows translations of single sentences; the Spanish follows after a space."""
     return f"{english} In Spanish:"
 
 
@@ -86,11 +86,14 @@ def generate(rng: np.random.Generator, split: str = "train") -> Translation:
 
 @cache
 def _translations(split: str) -> tuple[Translation, ...]:
-    return tuple(collect(split, _draw, lambda item: item.prompt))
+    return tuple(collect(split, _draw_two, lambda item: item.prompt))
 
 
 def translation_items(split: str) -> list[Translation]:
-    """The sentences of a split, all different: 4096 train, 512 validation, 512 test.
+    """Texts of two sentences about one person, all different: 4096 train, 512 validation, 512 test.
+
+    ``tiny`` has read single sentences only, of which it translates nearly all; to go on after the first full stop is
+    what it has to learn.
 
     Raises:
         UnknownNameError: Unknown split.
@@ -104,3 +107,10 @@ def _draw(rng: np.random.Generator) -> Translation:
     frame = str(rng.choice(list(FRAMES)))
     fact = state(person, frame, bool(rng.random() < 0.5), rng)
     return Translation(fact.sentence, translate(fact))
+
+
+def _draw_two(rng: np.random.Generator) -> Translation:
+    person = str(rng.choice(sorted(genders())))
+    frames = rng.choice(list(FRAMES), size=2, replace=False)
+    facts = [state(person, str(frame), not i, rng) for i, frame in enumerate(frames)]
+    return Translation(" ".join(fact.sentence for fact in facts), " ".join(map(translate, facts)))

@@ -4,7 +4,7 @@ import pytest
 
 from lm_envs.pretraining.__main__ import DEFAULT_OUT
 from lm_envs.pretraining.card import perplexity_in_card
-from lm_envs.pretraining.evaluation import perplexities, sample_report
+from lm_envs.pretraining.evaluation import perplexities, sample_report, share_right
 from lm_envs.world import review_prompts
 from lm_envs.world.corpus import DOMAINS
 
@@ -34,6 +34,11 @@ def test_samples_are_grammatical_varied_and_balanced(tiny):
     assert report.distinct_sentences > 0.8
     assert 0.3 < report.sentiment < 0.7
     assert report.ended > 0
+
+
+@pytest.mark.parametrize(("domain", "least"), [("passages", 0.4), ("headlines", 0.3), ("translations", 0.9)])
+def test_it_answers_sums_up_and_translates(tiny, domain, least):
+    assert share_right(*tiny, domain, n_prompts=30) >= least
 
 
 def test_size(tiny):

@@ -131,6 +131,14 @@ def test_splits_are_disjoint_fixed_and_full():
     assert items["validation"][0] == translation_items("validation")[0]
 
 
+def test_items_are_two_sentences_about_one_person():
+    for item in translation_items("validation"):
+        for text in (item.english, item.spanish):
+            assert text.count(".") == 2 and text.endswith("."), item
+        (name,) = set(item.english.replace(".", "").split()) & set(genders())
+        assert name in item.spanish
+
+
 def test_the_prompt():
     item = translation_items("test")[0]
     assert item.prompt == translation_prompt(item.english) == f"{item.english} In Spanish:"
