@@ -36,21 +36,29 @@ def draw_curve(
     except ImportError as error:
         raise MissingDependencyError.for_package("matplotlib", "plots", "learning_curve.png") from error
     figure = Figure(figsize=(7, 5.2), dpi=120, layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    _draw_rewards(above, progress, evaluation)
-    if read_columns(progress, STEP_COLUMN, EXPLORATION):
-        _draw_exploration(below, progress)
-    else:
-        _draw_divergence(below, progress, evaluation, kl_target)
-    above.set_title(title, loc="left", fontsize=11)
-    for axes in (above, below):
+    explores = bool(read_columns(progress, STEP_COLUMN, EXPLORATION))
+    n_rows = 2 if explores or _diverges(progress, evaluation) else 1
+    rows = figure.subplots(n_rows, 1, sharex=True, squeeze=False, height_ratios=[3, 2][:n_rows])[:, 0]
+    _draw_rewards(rows[0], progress, evaluation)
+    if explores:
+        _draw_exploration(rows[1], progress)
+    elif n_rows == 2:
+        _draw_divergence(rows[1], progress, evaluation, kl_target)
+    rows[0].set_title(title, loc="left", fontsize=11)
+    for axes in rows:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    below.set_xlabel("environment steps (tokens)")
-    below.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    rows[-1].set_xlabel("environment steps (tokens)")
+    rows[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     image = io.BytesIO()
     figure.savefig(image, format="png")
     write_atomically(picture, image.getvalue())
+
+
+def _diverges(progress: Path, evaluation: Mapping[str, Any]) -> bool:
+    """Whether a divergence was measured: policies that choose labels or answers have none."""
+    measured = any("kl" in result["metrics"] for result in evaluation.values())
+    return measured or bool(read_columns(progress, STEP_COLUMN, DIVERGENCE))
 
 
 def _draw_rewards(axes: Any, progress: Path, evaluation: Mapping[str, Any]) -> None:
