@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from lm_envs.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agents.cli.targets import Target
+    from agents.evaluation import Evaluation
     from agents.evaluation.text_agents import Speaker
 
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 def evaluate(
     options: PolicyOptions,
     target: Annotated[
-        str | None, typer.Argument(metavar="RUN_OR_MODEL", help="Run folder, saved zip, or model name.")
+        str | None, typer.Argument(metavar="RUN_OR_MODEL", help="Run folder, saved zip, model name, or environment id.")
     ] = None,
     agent: Annotated[
         str | None,
@@ -41,9 +44,19 @@ def evaluate(
     ] = 256,
     seed: Seed = 0,
     as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown and nothing else.")] = False,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Also write FILE.json or FILE.md; several.", show_default=False
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Measure a model or an agent on held-out prompts, against the untrained model: means with 95% intervals.
+
+    Questions are measured by exact match and F1, or accuracy; tagging by entities; texts with references by ROUGE, chrF
+    and BLEU. The difference from the untrained model is that on the same prompts, by a paired bootstrap.
 
     Example: lm-envs evaluate runs/MY_RUN --split test --prompts 256
     Example: lm-envs evaluate --env Dialogue-v0 --agent my_agents:polite
@@ -54,26 +67,47 @@ def evaluate(
 
         if target is None and agent is None:
             raise ConfigurationError("nothing to evaluate: name a run folder or a model, or give --agent.")
+        _check_outputs(output or [], as_json, as_markdown)
         speaker = None if agent is None else import_agent(agent)
         loaded = options.load(target or DEFAULT_MODEL, split)
         greedy = options.greedy(loaded)
-        columns = _measure(loaded, split, prompts, seed, greedy, needs_untrained=agent is not None)
+        found = _measure(loaded, split, prompts, seed, greedy, needs_untrained=agent is not None)
         if speaker is not None:
-            columns["agent"] = _measure_agent(speaker, loaded, split, prompts, seed, concurrency)
-        if as_json:
-            typer.echo(json.dumps(columns, indent=2))
-            return
-        from agents.cli.display import evaluation_table, evaluation_title
-
+            found["agent"] = _measure_agent(speaker, loaded, split, prompts, seed, concurrency)
+        columns = _columns(found)
         what = " and ".join(name for name in (target, agent) if name is not None)
-        title = f"{what}: {evaluation_title(next(iter(columns.values())), greedy)}"
-        console().print(title, style="bold", markup=False, soft_wrap=True)
-        console().print(evaluation_table(console(), columns))
+        _show(what, columns, greedy, "json" if as_json else "markdown" if as_markdown else "table", output or [])
+
+
+def _check_outputs(files: Sequence[Path], as_json: bool, as_markdown: bool) -> None:
+    """Raise a ConfigurationError for what could not be written, before the work and not after it."""
+    if as_json and as_markdown:
+        raise ConfigurationError("--json and --markdown both print to standard output: choose one, or use --output.")
+    for file in files:
+        if file.suffix not in (".json", ".md"):
+            raise ConfigurationError(f"--output writes .json or .md by the file's ending; got {str(file)!r}.")
+        if not file.parent.is_dir():
+            raise ConfigurationError(f"--output {str(file)!r}: there is no folder {str(file.parent)!r}.")
+
+
+def _show(what: str, columns: dict[str, Any], greedy: bool, form: str, files: Sequence[Path]) -> None:
+    """Print the evaluations, and write them into files."""
+    from agents.cli.display import evaluation_title, print_evaluation
+    from agents.cli.metric_table import markdown
+
+    title = f"{what}: {evaluation_title(next(iter(columns.values())), greedy)}"
+    texts = {".json": json.dumps(columns, indent=2, ensure_ascii=False) + "\n", ".md": markdown(title, columns)}
+    for file in files:
+        file.write_text(texts[file.suffix], encoding="utf-8")
+    if form == "table":
+        print_evaluation(console(), title, columns)
+    else:
+        typer.echo(texts[".json" if form == "json" else ".md"], nl=False)
 
 
 def _measure(
     target: Target, split: str, n_prompts: int, seed: int, greedy: bool, needs_untrained: bool
-) -> dict[str, Any]:
+) -> dict[str, Evaluation]:
     """The policy, and what it is compared with: itself before training, where it is trained."""
     from agents.evaluation import evaluate
     from agents.evaluation.pretrained_policy import untrained, untrained_kwargs
@@ -84,12 +118,12 @@ def _measure(
         "untrained": (reference.to(target.policy.device), its_kwargs, its_wrapper),
         "trained": (target.policy, target.env_kwargs, target.wrapper),
     }
-    if not _is_trained(target.policy):
+    if not target.trained:
         policies = {"untrained" if needs_untrained else "model": policies["trained"]}
     found = {}
     for name, (policy, kwargs, wrapper) in policies.items():
         with console().status(f"evaluating the {name} model".replace("model model", "model")):
-            result = evaluate(
+            found[name] = evaluate(
                 policy,
                 target.env_id,
                 kwargs,
@@ -100,21 +134,18 @@ def _measure(
                 deterministic=greedy,
                 reference=reference,
             )
-        found[name] = result.to_dict()
-    if len(found) == 1 and needs_untrained:
-        found["untrained"]["metrics"].pop("kl", None)  # from itself
-    return _without_one_sided(found)
+    return found
 
 
 def _measure_agent(
     speaker: Speaker, target: Target, split: str, n_prompts: int, seed: int, concurrency: int
-) -> dict[str, Any]:
+) -> Evaluation:
     """The agent, in the policy's environment."""
     from agents.evaluation import evaluate_agent
     from agents.evaluation.pretrained_policy import with_token_actions
 
     with console().status(f"evaluating the agent {speaker.name}"):
-        result = evaluate_agent(
+        return evaluate_agent(
             speaker,
             target.env_id,
             with_token_actions(target.env_kwargs),
@@ -123,22 +154,24 @@ def _measure_agent(
             seed=seed,
             batch_size=concurrency,
         )
-    return result.to_dict()
 
 
-def _without_one_sided(columns: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what only one of the policies has: the divergence, where a value policy has none."""
-    shared = set.intersection(*(set(column["metrics"]) for column in columns.values()))
-    return {
-        name: {**column, "metrics": {key: value for key, value in column["metrics"].items() if key in shared}}
-        for name, column in columns.items()
-    }
+def _columns(found: dict[str, Evaluation]) -> dict[str, Any]:
+    """The evaluations as JSON values, with each one's difference from the first.
 
-
-def _is_trained(policy: Any) -> bool:
-    """False for a language model with new heads: its low-rank change starts at zero."""
-    from agents.policies.actor_critic import LMActorCriticPolicy
-
-    if not isinstance(policy, LMActorCriticPolicy) or policy.trainable != "heads" or policy.adapter is None:
-        return True
-    return bool(policy.adapter.up.weight.any())
+    What only one of two policies has is left out: the divergence of a language model beside a value policy, the length
+    of its texts beside choices. So is the divergence of a language model from itself beside an agent.
+    """
+    policies = [result for name, result in found.items() if name != "agent"]
+    kept = set.intersection(*(set(result.metrics) for result in policies))
+    if len(policies) < 2 and "agent" in found:
+        kept -= {"kl"}
+    first, columns = policies[0], {}
+    for name, result in found.items():
+        columns[name] = column = result.to_dict()
+        if result is not first:
+            column["difference"] = {key: item.to_dict() for key, item in result.difference_from(first).items()}
+        for part in ("metrics", "difference"):
+            shown = {key: value for key, value in column.get(part, {}).items() if key in kept or name == "agent"}
+            column.update({part: shown} if part in column else {})
+    return columns

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from agents.cli.display import SPEAKERS, rewards_line, spoken
+from agents.cli.display import SPEAKERS, gold_lines, rewards_line, spoken
 from agents.cli.environment_options import EnvironmentOptions, takes_options
 from agents.cli.messages import console, errors_as_messages
 from agents.cli.options import Debug, Device, Seed, Split
@@ -49,7 +50,7 @@ def play(
     seed: Seed = 0,
     debug: Debug = False,
 ) -> None:
-    """Be the agent: type the completion, or your turns, see the reward. An empty line ends the game.
+    """Be the agent: type the completion, your turns or labels, see the reward. An empty line ends the game.
 
     With --agent be the user instead, and talk to a trained or pretrained model; goodbye, or an empty line, ends it.
 
@@ -88,6 +89,11 @@ def _be_the_agent(env_id: str, given: dict[str, Any], prompt: list[str] | None, 
     from lm_envs.wrappers import TextInterface
 
     env_id, kwargs = environment_of(env_id, given)
+    if env_id == "Tagging-v0" and not prompt:
+        from agents.cli.labelling import play_labels
+
+        play_labels(kwargs, split, seed)
+        return
     kwargs = with_token_actions(kwargs)
     if prompt:
         kwargs, _ = own_prompts(env_id, kwargs, prompt)
@@ -96,22 +102,34 @@ def _be_the_agent(env_id: str, given: dict[str, Any], prompt: list[str] | None, 
         order = choose_prompts(kwargs, split, MOST_EPISODES, seed, env_id).tolist()
     env = TextInterface(gym.make(env_id, **{**kwargs, "split": split}))
     returns: list[float] = []
+    choices = _choices(env_id, kwargs, split)
     for number, index in enumerate(order):
-        info = _episode(env, seed + number, index)
+        info = _episode(env, seed + number, index, choices(index))
         if info is None:
             break
         returns.append(sum(info["reward_terms"].values()))
         _show_end(info)
     env.close()
+    show_mean(returns, "conversation" if env.has_turns else "completion")
+
+
+def show_mean(returns: Sequence[float], noun: str) -> None:
+    """Say how well the player did, if anything was played."""
     if returns:
-        console().print(f"mean reward of {len(returns)} {_noun(env)}(s): [bold]{sum(returns) / len(returns):.3f}[/]")
+        console().print(f"mean reward of {len(returns)} {noun}(s): [bold]{sum(returns) / len(returns):.3f}[/]")
 
 
-def _noun(env: Any) -> str:
-    return "conversation" if env.has_turns else "completion"
+def _choices(env_id: str, kwargs: dict[str, Any], split: str) -> Callable[[int], Sequence[str]]:
+    """The choices of the question of a number; none where answers are free, or nothing is asked."""
+    if env_id != "QA-v0":
+        return lambda index: ()
+    from lm_envs.qa.config import QAConfig
+
+    questions = QAConfig(**{**kwargs, "split": split}).load_questions()
+    return lambda index: questions[index].choices
 
 
-def _episode(env: Any, seed: int, index: int) -> dict[str, Any] | None:
+def _episode(env: Any, seed: int, index: int, choices: Sequence[str]) -> dict[str, Any] | None:
     """Play one episode; the info of its end, None where the player has had enough."""
     _, info = env.reset(seed=seed, options={"index": index})
     n_shown = 0
@@ -119,6 +137,8 @@ def _episode(env: Any, seed: int, index: int) -> dict[str, Any] | None:
         for message in info["messages"][n_shown:]:
             speaker = SPEAKERS[message["role"]] if env.has_turns else "prompt"
             console().print(spoken(speaker, message["content"]), soft_wrap=True)
+        if choices:
+            console().print(spoken("choices", " | ".join(choices)), soft_wrap=True)
         typed = read_line()
         if not typed.strip():
             return None
@@ -133,7 +153,9 @@ def _episode(env: Any, seed: int, index: int) -> dict[str, Any] | None:
 
 
 def _show_end(info: dict[str, Any]) -> None:
-    """What an episode has earned, and in a conversation what has become of the user's goal."""
+    """What an episode has earned, the gold answer, and in a conversation what has become of the user's goal."""
+    for text in gold_lines({**info, "choices": ()}):
+        console().print(text, soft_wrap=True)
     for slot, state in info.get("goal_state", {}).items():
         wanted = info.get("goal", {}).get(slot, "")
         console().print(Text.assemble(("goal    ", "dim"), f"{slot}: {wanted} ", (f"({state})", "dim")))

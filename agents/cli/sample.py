@@ -14,7 +14,9 @@ from agents.cli.options import Debug, Json, Seed, Split
 
 @takes_options
 def sample(
-    target: Annotated[str, typer.Argument(metavar="RUN_OR_MODEL", help="Run folder, saved zip, or model name.")],
+    target: Annotated[
+        str, typer.Argument(metavar="RUN_OR_MODEL", help="Run folder, saved zip, model name, or environment id.")
+    ],
     options: PolicyOptions,
     texts: Annotated[list[str] | None, typer.Argument(metavar="[PROMPT]...", help="Prompts of your own.")] = None,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Completions for each prompt.")] = 1,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.recipes.env_wrappers import Entries, WrapperStack, wrapper_stack
 from agents.recipes.train_config import check_names, environment_arguments
+from lm_envs import ENV_IDS
 from lm_envs.errors import CheckpointError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Source:
 
             policy = load_policy(self.saved, device)
             kwargs = {"model": getattr(policy, "model_name", DEFAULT_MODEL), **self.env_kwargs}
-            return Target(policy, self.env_id, kwargs, wrapper_stack(self.env_wrapper, device))
+            return Target(policy, self.env_id, kwargs, wrapper_stack(self.env_wrapper, device), trained=True)
         from agents.evaluation.pretrained_policy import pretrained_policy
 
         kwargs = {**self.env_kwargs, "model": self.model}
@@ -67,19 +68,21 @@ class Target:
         env_id: The environment.
         env_kwargs: Its arguments.
         wrapper: What wraps it, for ``wrapper_class``; None for nothing.
+        trained: Whether it comes out of a training.
     """
 
     policy: BasePolicy
     env_id: str
     env_kwargs: dict[str, Any]
     wrapper: WrapperStack | None = None
+    trained: bool = False
 
 
 def find_source(name: str, env_id: str | None, overrides: Mapping[str, Any]) -> Source:
     """Find out what ``name`` is.
 
     Args:
-        name: A run folder, a zip, or the name of a model.
+        name: A run folder, a zip, or the name of a model; or the id of an environment, for the default model in it.
         env_id: The environment; None for the run's own, or the default.
         overrides: Environment arguments that replace the run's own.
 
@@ -87,6 +90,8 @@ def find_source(name: str, env_id: str | None, overrides: Mapping[str, Any]) -> 
         CheckpointError: It looks like a path, and nothing is there; or a run has no saved model.
         UnknownNameError: There is no such environment, task or argument of the environment.
     """
+    if name in ENV_IDS and not Path(name).exists():
+        name, env_id = DEFAULT_MODEL, env_id or name
     path = Path(name)
     config = _run_config(path)
     env_id = env_id or ("TextGen-v0" if config is None else config.env_id)

@@ -147,15 +147,14 @@ def _live(total: int, quiet: bool) -> Any:
 
 def _report(folder: RunFolder) -> None:
     """Before and after: completions, then numbers."""
-    from agents.cli.display import before_after_table, evaluation_table, evaluation_title
+    from agents.cli.display import before_after_table, evaluation_title, print_evaluation
 
     results = folder.read_evaluation()
     before, after = results["before"], results["after"]
     out = console()
     out.print(before_after_table(out, before["examples"], after["examples"]))
     title = evaluation_title(after, after.get("deterministic", False))
-    out.print(title, style="bold", soft_wrap=True)
-    out.print(evaluation_table(out, {"before": before, "after": after}))
+    print_evaluation(out, title, {"before": before, "after": after})
     out.print(f"run folder: {folder.path}", markup=False, soft_wrap=True)
     out.print(f"try it:     lm-envs {_trial(folder)} {folder.path}", markup=False, soft_wrap=True)
 

@@ -14,6 +14,9 @@ from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.recipes.env_wrappers import WrapperStack
 from lm_envs.models import is_encoder
 
+CHOICE_TOKENS = 64
+"""Room for a choice that is written, where nobody says how long they are."""
+
 
 def pretrained_policy(env_id: str, env_kwargs: Mapping[str, Any], device: str = "auto") -> LMActorCriticPolicy:
     """The environment's own language model, untrained, choosing among all tokens.
@@ -52,11 +55,21 @@ def untrained(
 
 
 def untrained_kwargs(policy: Any, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of the environment in which :func:`untrained` acts."""
-    same = isinstance(policy, LMActorCriticPolicy) or is_encoder(env_kwargs["model"])
-    return dict(env_kwargs) if same else with_token_actions(env_kwargs)
+    """The arguments of the environment in which :func:`untrained` acts.
+
+    Where the trained policy chooses among the choices of ``QA-v0``, the language model writes one of them.
+    """
+    if isinstance(policy, LMActorCriticPolicy) or is_encoder(env_kwargs["model"]):
+        return dict(env_kwargs)
+    tokens = with_token_actions(env_kwargs)
+    return {"max_new_tokens": CHOICE_TOKENS, **tokens, "constrain": True} if chooses_answers(env_kwargs) else tokens
+
+
+def chooses_answers(env_kwargs: Mapping[str, Any]) -> bool:
+    """Whether actions are the choices of ``QA-v0``."""
+    return env_kwargs.get("actions") == "choice"
 
 
 def with_token_actions(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """An environment's arguments with tokens for actions, instead of the dialogue acts of ``Dialogue-v0``."""
+    """An environment's arguments with tokens for actions, instead of dialogue acts or choices."""
     return {key: value for key, value in env_kwargs.items() if key not in ("actions", "phrasing")}

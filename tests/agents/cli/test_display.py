@@ -12,7 +12,8 @@ from agents.cli.options import key_values, reward_specification
 from agents.cli.progress import LiveTraining, divergence_text, exploration_text, live_text
 
 RESULT = {"metrics": {"reward": {"mean": 0.5, "low": 0.25, "high": 0.75}, "kl": {"mean": 0.0, "low": 0.0, "high": 0.0}}}
-ITEM = {"prompt": "A [red]tent[/red] ", "completion": "word " * 60 + "\x1b[31m", "reward_terms": {"a": 0.5, "b": -0.1}}
+ITEM = {"prompt": "A [red]tent[/red] ", "completion": "word " * 60 + "\x1b[31m", "reward_terms": {"a": 0.5, "b": -0.1},
+        "stop_reason": "eos"}  # fmt: skip
 
 
 def _printed(thing: Any, width: int, terminal: bool = False) -> str:
