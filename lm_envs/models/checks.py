@@ -25,7 +25,12 @@ def check_causal(name: str, config: PreTrainedConfig, trust_remote_code: bool = 
     if getattr(config, "is_encoder_decoder", False):
         raise _unfit(name, config, "an encoder-decoder")
     if is_encoder(config):
-        raise _unfit(name, config, "an encoder: it sees the whole text at once and cannot continue one")
+        raise _unfit(
+            name,
+            config,
+            "an encoder: it sees the whole text at once and cannot continue one, only label it (Tagging-v0) or choose "
+            "(QA-v0 with actions='choice')",
+        )
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise _unfit(name, config, "none that predicts the next token")
 

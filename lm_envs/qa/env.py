@@ -88,7 +88,8 @@ class QAEnv(TokenEnv):
     ## Arguments
     All are optional and given by keyword, `gym.make("QA-v0", dataset="sentiment", actions="choice")`:
 
-    - `model` (str, `"tiny"`): whose tokens these are: an alias, a Hugging Face id, or a local folder.
+    - `model` (str, `"tiny"`): whose tokens these are: an alias, a Hugging Face id, or a local folder. With
+      `actions="choice"` an encoder will do, such as `"minilm"`.
     - `dataset` (`"passages"`): a registered name, or your own questions: a list of rows, a `.jsonl`, `.json`, `.csv` or
       `.parquet` file, a folder with one file for each split, or an id of the `datasets` hub.
     - `dataset_kwargs` (dict): the data set's arguments; `lm_envs.qa.sources` documents them.
