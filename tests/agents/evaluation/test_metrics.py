@@ -13,6 +13,7 @@ from agents.evaluation.estimates import bootstrap
 from agents.evaluation.metrics import distinct_2, evaluate, reference_policy
 from agents.export import trained_language_model
 from agents.networks.trained_weights import trained_parameters
+from lm_envs.errors import ConfigurationError
 
 
 def _policy(env_kwargs: dict[str, Any], **kwargs: Any) -> LMActorCriticPolicy:
@@ -97,3 +98,18 @@ def test_the_small_world_is_checked_for_grammar() -> None:
     result = evaluate(_policy(kwargs, trainable="heads"), env_kwargs=kwargs, n_prompts=8)
     assert 0 <= result.metrics["grammar"].mean <= 1
     assert evaluate(_policy({"model": "tiny"}, trainable="heads"), n_prompts=1).metrics.keys() >= {"grammar"}
+
+
+def test_the_difference_is_that_of_the_same_prompts(env_kwargs: dict[str, Any]) -> None:
+    policy = _policy(env_kwargs)
+    reference = evaluate(policy, env_kwargs=env_kwargs, split="train", n_prompts=10)
+    _shift(policy)
+    trained = evaluate(policy, env_kwargs=env_kwargs, split="train", n_prompts=10)
+    found = trained.difference_from(reference)
+    assert list(found) == ["reward", "reward/distinct", "reward/length", "kl", "length"]
+    for name, estimate in found.items():
+        expected = trained.metrics[name].mean - reference.metrics[name].mean
+        assert estimate.mean == pytest.approx(expected) and estimate.low <= estimate.mean <= estimate.high
+    other = evaluate(policy, env_kwargs=env_kwargs, split="train", n_prompts=9)
+    with pytest.raises(ConfigurationError, match="expected two evaluations of the same prompts; got 10 .* and 9"):
+        trained.difference_from(other)
