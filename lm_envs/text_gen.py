@@ -27,7 +27,7 @@ class TextGenEnv(TokenEnv):
     | `reviews`       | continue the beginning of a review so that it turns positive | sentiment, 0 to 1              |
     | `keywords`      | use all the given words in one or two sentences              | coverage and fluency           |
     | `summarization` | say in one headline what is most important in a passage      | ROUGE-L + 0.5 x faithfulness   |
-    | `translation`   | translate a sentence from English into Spanish               | chrF, 0 to 1                   |
+    | `translation`   | translate two sentences from English into Spanish            | chrF, 0 to 1                   |
 
     `dataset=...` puts your own prompts in their place, with `reward`; together with `task="summarization"` or
     `task="translation"` your own texts and references, to which the task gives its form and its reward.
@@ -124,7 +124,7 @@ class TextGenEnv(TokenEnv):
     - `shaping` (bool, False): pay the reward as it grows, at every step. It is then computed for every row
       at every step, not only at the end.
     - `max_prompt_tokens` (int, the task's), `max_new_tokens` (int, the task's): room for the prompt, and the token
-      budget: 80 and 24 for `summarization`, 32 and 48 for `translation`, else 32 and 32. A reference of these two
+      budget: 80 and 24 for `summarization`, 40 and 72 for `translation`, else 32 and 32. A reference of these two
       tasks that is longer than `max_new_tokens` is refused at construction.
     - `min_new_tokens` (int, 0): before that many tokens the end-of-text tokens are illegal; at most
       `max_new_tokens`. Stop strings end the episode all the same. Above 0 it adds `action_mask` to the

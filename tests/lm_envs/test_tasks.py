@@ -95,8 +95,8 @@ def test_prompts_and_references_fit_the_tasks_room(name: str, split: str) -> Non
 
 
 def test_room_of_ones_own() -> None:
-    env = TextGenEnv(task="translation", max_prompt_tokens=20, max_new_tokens=40)
-    assert env.observation_space["input_ids"].shape == (60,)  # type: ignore[index]
+    env = TextGenEnv(task="translation", max_prompt_tokens=20, max_new_tokens=70)
+    assert env.observation_space["input_ids"].shape == (90,)  # type: ignore[index]
     assert TextGenEnv().observation_space["input_ids"].shape == (64,)  # type: ignore[index]
 
 

@@ -123,7 +123,7 @@ def test_a_task_reads_data_of_the_users_own(cli: Callable, sentences: Path, lm_f
     own_prompt = cli("sample", "run", "A dog. In Spanish:")
     assert own_prompt.exit_code == 0 and "reward" not in own_prompt.stdout, own_prompt.output
     result = cli("evaluate", "run", "--task", "reviews", "--prompts", 2)
-    assert result.exit_code == 2 and "expected observations of 80 tokens" in result.stderr, result.output
+    assert result.exit_code == 2 and "expected observations of 112 tokens" in result.stderr, result.output
 
 
 def test_an_unfinished_run_is_sampled_from_its_checkpoint(cli: Callable, small_run: Path, tmp_path: Path) -> None:
