@@ -118,7 +118,7 @@ class DialogueEnv(TokenEnv):
     - `system` (str): a system message in front of every conversation, in place of the partner's.
     - `max_tokens` (int, 256): the length of an observation.
     - `max_turns` (int, 8): how many turns the agent has.
-    - `max_turn_tokens` (int, 32): the token budget of each.
+    - `max_turn_tokens` (int, 32): the token budget of each; an act that may become a longer text is an error.
     - `max_user_tokens` (int, 32): longer answers of the user lose their end; what a conversation begins with is cut
       only where it leaves no room for a turn of the agent.
     - `on_overflow` (str, `"end"`): what happens when a conversation outgrows `max_tokens`: `"end"` ends it, `"drop"`

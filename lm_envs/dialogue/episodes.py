@@ -50,7 +50,8 @@ class DialogueEpisodes(Episodes):
             num_rows: Number of conversations side by side.
 
         Raises:
-            ConfigurationError: Turns do not fit into ``max_tokens``, or that is more than what the model was built for.
+            ConfigurationError: Turns do not fit into ``max_tokens``, or that is more than what the model was built for;
+                or an act may become a text that is longer than ``max_turn_tokens``.
             DataError: The partner's data are malformed.
             ModelError: The model cannot be loaded, or its chat template is missing or cannot be used.
             UnknownNameError: No such partner, split, reward or column.
@@ -71,6 +72,8 @@ class DialogueEpisodes(Episodes):
         ends = sorted({*vocabulary.eos_ids, self.frames.turn_end_id})
         self.stop_rule = StopRule(vocabulary, tuple(config.stop or ()), config.max_turn_tokens, end_ids=ends)
         self.acts: Acts | None = acts
+        if acts is not None:
+            self.room.turns(acts.longest_phrases(lambda word: len(self.frames.token_ids([f" {word}"])[0])))
         self.phrasing = None if acts is None else self._make_phrasing(acts, num_rows)
         self.conversations: list[Conversation | None] = [None] * num_rows
 

@@ -68,7 +68,7 @@ class LanguageModelPhrasing:
             performed = {
                 i: text
                 for i, text in zip(todo, written, strict=True)
-                if text and self.acts.recognises(rows[i], acts[i], text)
+                if text and self.acts.recognises(rows[i], acts[i], text) and self._fits(text)
             }
             for i, text in performed.items():
                 texts[i] = text
@@ -91,6 +91,10 @@ class LanguageModelPhrasing:
         turns = self.writer.write(rows, starts, rngs, self.max_new_tokens - len(beginnings[0]), self.stop_ids)
         whole = [[*begun, *turn.tolist()] for begun, turn in zip(beginnings, turns, strict=True)]
         return [text.strip() for text in self.writer.vocabulary.decode(whole)]
+
+    def _fits(self, text: str) -> bool:
+        """Whether a turn that was written still fits when its text is tokenized again."""
+        return len(self._token_ids([text])[0]) <= self.max_new_tokens
 
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         tokenizer = self.writer.vocabulary.tokenizer

@@ -97,10 +97,22 @@ class Room:
         return "", framed("")
 
     def turns(self, texts: Sequence[str]) -> list[list[int]]:
-        """Whole turns of the agent as tokens, each at most ``max_turn_tokens`` long, with the token that ends it."""
-        most = self.config.max_turn_tokens - 1
+        """Whole turns of the agent as tokens, with the token that ends each.
+
+        Raises:
+            ConfigurationError: One is longer than ``max_turn_tokens``.
+        """
         plain = [self.frames.plain(text) for text in texts]
-        return [[*ids[:most], self.frames.turn_end_id] for ids in self.frames.token_ids(plain)]
+        found = [[*ids, self.frames.turn_end_id] for ids in self.frames.token_ids(plain)]
+        most = max(map(len, found), default=0)
+        if most > self.config.max_turn_tokens:
+            longest = plain[[len(ids) for ids in found].index(most)]
+            raise ConfigurationError(
+                f"with actions='acts' the agent says {longest!r:.200}, which takes {most} tokens with the one that "
+                f"ends a turn, more than max_turn_tokens={self.config.max_turn_tokens}. Set max_turn_tokens={most} or "
+                "more"
+            )
+        return found
 
     def answers(self, texts: Sequence[str], ended: Sequence[bool]) -> tuple[list[str], list[list[int]]]:
         """The user's turns, cut to ``max_user_tokens``, and the tokens to append for them.

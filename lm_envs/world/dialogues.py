@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -92,6 +92,12 @@ def draw_goal(domain: str, rng: np.random.Generator) -> tuple[dict[str, str], di
 def say(act: str, slots: Mapping[str, str], rng: np.random.Generator) -> str:
     """Write a turn for an act such as ``"tell.book.day"``, with the given values of the slots."""
     words = dialogue_grammar().generate(act, rng, {**slots, **derived_values(slots)})
+    return " ".join(spell(sentence.words) for sentence in split_sentences(words))
+
+
+def longest_turn(act: str, length: Callable[[str], int]) -> str:
+    """The longest turn for an act, whatever the values of its slots, by the ``length`` of its words."""
+    words = dialogue_grammar().longest(act, length)
     return " ".join(spell(sentence.words) for sentence in split_sentences(words))
 
 

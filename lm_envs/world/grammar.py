@@ -25,7 +25,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +125,26 @@ class Grammar:
         """
         fixed = {"{" + name + "}": words.split() for name, words in (slots or {}).items()}
         return list(self._derive("{" + symbol + "}", rng, fixed))
+
+    def longest(self, symbol: str, length: Callable[[str], int]) -> list[str]:
+        """The longest list of words that a symbol may become.
+
+        Args:
+            symbol: What to start from, without braces.
+            length: The length of a word.
+        """
+        found: dict[str, tuple[int, list[str]]] = {}
+
+        def of(item: str) -> tuple[int, list[str]]:
+            if not is_symbol(item):
+                return length(item), [item]
+            if item not in found:
+                options = [[of(part) for part in option.symbols] for option in self._alternatives[item]]
+                sums = [(sum(n for n, _ in parts), [word for _, words in parts for word in words]) for parts in options]
+                found[item] = max(sums, key=lambda option: option[0])
+            return found[item]
+
+        return of("{" + symbol + "}")[1]
 
     def _derive(self, item: str, rng: np.random.Generator, fixed: Mapping[str, list[str]]) -> Iterator[str]:
         if not is_symbol(item):

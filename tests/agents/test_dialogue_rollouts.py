@@ -75,7 +75,8 @@ def by_token(completion_ids, **columns):
 def make_venv(folder, n_envs=5, seed=0, **kwargs):
     env_kwargs = {
         "model": folder, "partner": Market, "reward": {n_letters: 1.0, each_turn: 0.5}, "max_tokens": 64,
-        "max_turn_tokens": 4, "max_user_tokens": 10, "max_turns": 9, "on_overflow": "drop", **kwargs,
+        "max_turn_tokens": 7 if kwargs.get("actions") == "acts" else 4, "max_user_tokens": 10, "max_turns": 9,
+        "on_overflow": "drop", **kwargs,
     }  # fmt: skip
     return make_lm_vec_env("Dialogue-v0", n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
 

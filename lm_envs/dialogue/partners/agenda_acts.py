@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from lm_envs.dialogue.partners.protocol import Acts
-from lm_envs.world.dialogues import GOAL_SLOTS, say
+from lm_envs.world.dialogues import GOAL_SLOTS, longest_turn, say
 from lm_envs.world.understanding import GO_ON, PROMISES, Understood, understand
 
 SOONEST = {"delay": "two days", "visit": "today"}
@@ -89,6 +89,12 @@ class DeskActs(Acts):
             if not promise or self.recognises(row, act, text):
                 break
         return text
+
+    def longest_phrases(self, length: Callable[[str], int]) -> list[str]:
+        """The longest phrase of each symbol of the grammar that an act may become."""
+        asked = [f"ask.{domain}.{slot}" for domain in self.domains for slot in GOAL_SLOTS[domain]]
+        told = [f"done.{domain}" for domain in self.domains]
+        return [longest_turn(symbol, length) for symbol in (*asked, *told, "sure", "assistant.bye")]
 
     def _promise(self, row: int, act: int) -> Mapping[str, str]:
         """What the act promises, and the symbols of the grammar that write it."""

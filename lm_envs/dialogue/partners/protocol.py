@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, TypedDict
 
@@ -101,6 +101,14 @@ class Acts(ABC):
     def recognises(self, row: int, act: int, text: str) -> bool | None:
         """Whether ``text`` performs the act; None where there is no parser that could tell."""
         return None
+
+    def longest_phrases(self, length: Callable[[str], int]) -> Sequence[str]:
+        """The longest that :meth:`phrase` may write, to be compared with the room for a turn; nothing if unknown.
+
+        Args:
+            length: The number of tokens of a word behind a space.
+        """
+        return ()
 
 
 class Partners(ABC):

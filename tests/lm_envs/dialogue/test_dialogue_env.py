@@ -142,7 +142,7 @@ def test_both_checkers(shop: Any, variant: dict[str, Any]) -> None:
 def test_both_checkers_with_the_partners_of_the_package(partner: str, actions: str) -> None:
     if partner == "lm" and actions == "acts":
         pytest.skip("it has no acts")
-    env = gym.make("Dialogue-v0", partner=partner, actions=actions, max_turn_tokens=3)
+    env = gym.make("Dialogue-v0", partner=partner, actions=actions, max_turn_tokens=3 if actions == "tokens" else 20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped, skip_render_check=True)
@@ -373,11 +373,32 @@ def test_a_step_with_acts_is_a_turn(shop: Any) -> None:
     assert info["agent_turn"] == "Bye."  # no special token of the phrase is left
 
 
-def test_acts_longer_than_a_turn_are_cut(shop: Any) -> None:
-    env = DialogueEnv(partner=shop, actions="acts", max_turn_tokens=3, partner_kwargs={"leaves": 99})
+def test_acts_longer_than_a_turn_are_an_error_when_they_are_said(shop: Any) -> None:
+    env = DialogueEnv(partner=shop, actions="acts", max_turn_tokens=5, partner_kwargs={"leaves": 99})
     env.reset(seed=1)
-    *_, info = env.step(0)
-    assert info["agent_turn"] == "What do"
+    message = (
+        "the agent says 'What do you want.', which takes 6 tokens .*max_turn_tokens=5. Set max_turn_tokens=6 or more"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        env.step(0)
+    with pytest.raises(ResetNeeded):
+        env.step(2)
+    env.reset(seed=1)
+    assert env.step(2)[4]["agent_turn"] == "Bye."
+    exact = DialogueEnv(partner=shop, actions="acts", max_turn_tokens=6, partner_kwargs={"leaves": 99})
+    exact.reset(seed=1)
+    assert exact.step(0)[4]["agent_turn"] == "What do you want?"
+
+
+@pytest.mark.parametrize("phrasing", ["template", "lm"])
+def test_acts_of_the_help_desk_that_cannot_fit_are_an_error_at_construction(phrasing: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="with actions='acts' the agent says .* Set max_turn_tokens=20 or more"
+    ):
+        DialogueEnv(actions="acts", phrasing=phrasing, max_turn_tokens=19)
+    with pytest.raises(ConfigurationError, match="max_turn_tokens=8. Set max_turn_tokens=19 or"):
+        DialogueEnv(actions="acts", partner_kwargs={"domains": ["fault"]}, max_turn_tokens=8)
+    DialogueEnv(actions="acts", max_turn_tokens=20)
 
 
 # -- rewards ---------------------------------------------------------------------------------------------------------
@@ -386,7 +407,7 @@ def test_acts_longer_than_a_turn_are_cut(shop: Any) -> None:
 @pytest.mark.parametrize("actions", ["tokens", "acts"])
 def test_terms_sum_to_the_return(shop: Any, actions: str) -> None:
     reward = {each_turn: 0.5, n_letters: 1.0, "partner": 2.0, "turn_cost": 1.0}
-    env = DialogueEnv(partner=shop, reward=reward, actions=actions, max_turn_tokens=3)
+    env = DialogueEnv(partner=shop, reward=reward, actions=actions, max_turn_tokens=3 if actions == "tokens" else 32)
     rng = np.random.default_rng(0)
     for seed in range(6):
         env.reset(seed=seed)

@@ -38,14 +38,16 @@ VARIANTS: list[dict[str, Any]] = [
     {**SMALL, "on_overflow": "drop"},
     {**SMALL, "stop": ["a", "!"], "system": "Be kind."},
     {"actions": "acts", "reward": {each_turn: 1.0, letters: 2.0}},
-    {**SMALL, "actions": "acts", "on_overflow": "drop"},
+    {**SMALL, "actions": "acts", "on_overflow": "drop", "max_turn_tokens": 24},
     {"max_turns": 1, "max_turn_tokens": 1},
     {"partner": "agenda"},
 ]
 
 
 def arguments(shop: Any, **kwargs: Any) -> dict[str, Any]:
-    return {"partner": shop, "reward": {each_turn: 0.5, letters: 1.0, "partner": 1.0}, "max_turn_tokens": 5, **kwargs}
+    reward = {each_turn: 0.5, letters: 1.0, "partner": 1.0}
+    n_tokens = 24 if kwargs.get("actions") == "acts" else 5  # the longest phrase has to fit
+    return {"partner": shop, "reward": reward, "max_turn_tokens": n_tokens, **kwargs}
 
 
 def some_actions(envs: Any, steps: int, seed: int = 0) -> Any:
@@ -138,7 +140,8 @@ def test_partner_and_rewards_are_asked_once_a_step(shop: Any, monkeypatch: pytes
 
 def test_no_array_is_shared_between_calls(shop: Any) -> None:
     for actions in ("tokens", "acts"):
-        envs = DialogueVectorEnv(2, **arguments(shop, max_turn_tokens=1, actions=actions))
+        n_tokens = 1 if actions == "tokens" else 24
+        envs = DialogueVectorEnv(2, **arguments(shop, max_turn_tokens=n_tokens, actions=actions))
         calls: list[Any] = [(envs.reset(seed=0)[0],)]
         for _ in range(6):
             observation, *rest, infos = envs.step(np.array([1, 1]))

@@ -127,3 +127,18 @@ def test_copies(clone):
     copied = clone(acts)
     acts.hear(1, "For two people.")
     assert on(copied) == {"book", "day"}
+
+
+def test_no_phrase_is_longer_than_the_longest() -> None:
+    """By words: whatever the conversation is about, and whatever the user has told."""
+    acts, rng = DeskActs(1, DOMAINS), np.random.default_rng(0)
+    longest = max(len(text.split()) for text in acts.longest_phrases(lambda word: word.isalpha()))
+    found = 0
+    for domain in DOMAINS * 15:
+        goal, _ = draw_goal(domain, rng)
+        acts.begin(0, say(f"open.{domain}", goal, rng))
+        for slot in GOAL_SLOTS[domain]:
+            acts.hear(0, say(f"tell.{domain}.{slot}", goal, rng))
+        for act in range(len(acts.names)):
+            found = max(found, len(acts.phrase(0, act, rng).split()))
+    assert longest - 2 <= found <= longest
