@@ -55,8 +55,9 @@ def evaluate(
 ) -> None:
     """Measure a model or an agent on held-out prompts, against the untrained model: means with 95% intervals.
 
-    Questions are measured by exact match and F1, or accuracy; tagging by entities; texts with references by ROUGE, chrF
-    and BLEU. The difference from the untrained model is that on the same prompts, by a paired bootstrap.
+    Questions: exact match and F1, or accuracy; tagging: entities; texts with references: ROUGE, chrF and BLEU.
+
+    The difference from the untrained model is that on the same prompts, by a paired bootstrap.
 
     Example: lm-envs evaluate runs/MY_RUN --split test --prompts 256
     Example: lm-envs evaluate --env Dialogue-v0 --agent my_agents:polite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ _LABELS = {
     "length": "length, tokens",
     "turns": "length, turns",
 }
+_SAME = ("exact_match", "accuracy")  # as success, unless the data say otherwise
 _OF_ALL = ("success", "grammar", "distinct_2", "kl", "length", "turns")
 _AVERAGES = {"micro_avg": "micro average", "macro_avg": "macro average", "weighted_avg": "weighted average"}
 
@@ -55,14 +57,14 @@ def type_label(name: str) -> str:
 
 
 def metric_names(columns: Columns) -> list[str]:
-    """The metrics that some evaluation has, but for a success that says the same as exact match or accuracy."""
-    names = list(dict.fromkeys(name for result in columns.values() for name in result["metrics"]))
-    same = [name for name in ("exact_match", "accuracy") if name in names]
-    if all(
-        result["metrics"].get("success") == result["metrics"].get(name) for result in columns.values() for name in same
-    ):
-        names = [name for name in names if name != "success" or not same]
-    return names
+    """The metrics to show: those to compare, that is of two evaluations or of the only one.
+
+    A success that says the same as exact match or accuracy is left out.
+    """
+    counts = Counter(name for result in columns.values() for name in result["metrics"])
+    names = [name for name, count in counts.items() if count >= min(2, len(columns))]
+    found = [[result["metrics"].get(name) for result in columns.values()] for name in ("success", *_SAME)]
+    return [name for name in names if name != "success" or found[0] not in found[1:]]
 
 
 def with_difference(columns: Columns) -> dict[str, Mapping[str, Any]]:

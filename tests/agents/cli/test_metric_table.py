@@ -75,6 +75,12 @@ def test_success_is_left_out_where_it_says_the_same() -> None:
     assert metric_names({"a": {"metrics": {"success": HALF}}}) == ["success"]
 
 
+def test_what_there_is_nothing_to_compare_with_is_left_out() -> None:
+    one, two = {"metrics": {"accuracy": HALF, "length": HALF}}, {"metrics": {"accuracy": HALF}}
+    assert metric_names({"a": one, "b": two}) == ["accuracy"]
+    assert metric_names({"a": one}) == metric_names({"a": one, "b": one, "c": two}) == ["accuracy", "length"]
+
+
 def test_numbers() -> None:
     assert [number(value) for value in (0.12345, -0.00001, 12.345, -123.456)] == ["0.123", "0.000", "12.35", "-123.5"]
     assert [number(value, True) for value in (0.5, -0.5, 0.0001)] == ["+0.500", "-0.500", "0.000"]
