@@ -60,7 +60,7 @@ class Quiz(Partners):
 
 def make_venv(folder, n_envs=4, seed=0, wrapper=None, **kwargs):
     env_kwargs = {
-        "model": folder, "partner": Quiz, "max_tokens": 60, "max_turn_tokens": 4, "max_user_tokens": 12, "max_turns": 3,
+        "model": folder, "partner": Quiz, "max_tokens": 60, "max_turn_tokens": 5, "max_user_tokens": 12, "max_turns": 3,
         "on_overflow": "drop", **kwargs,
     }  # fmt: skip
     return make_lm_vec_env("Dialogue-v0", n_envs, seed, env_kwargs, wrapper_class=wrapper)
