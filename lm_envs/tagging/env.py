@@ -54,8 +54,9 @@ class TaggingEnv(TokenEnv):
 
     By default half of each: all labels right gives a return of 1. `reward` takes other weights, or functions of your
     own, which are called with the sentence as prompt, the labels as completion, and the columns `words`, `labels`
-    (those so far) and `gold`. `info["reward_terms"]` names the terms; they sum to the return. Entities count as in the
-    strict mode of `seqeval`.
+    (those so far) and `gold`. `info["reward_terms"]` names the terms; they sum to the return. Entities count as in
+    `seqeval` with `mode="strict", scheme=IOB2`: an `I-` without its `B-` begins none, as it does in `seqeval`'s default
+    mode.
 
     ## Starting State
     A sentence drawn uniformly, with replacement, from the chosen split, by `np_random`. `reset(options={"index": i})`

@@ -43,8 +43,9 @@ def test_dqn_learns_it(vectorised: bool) -> None:
         make_lm_vec_env("QA-v0", n_envs=4, seed=0, env_kwargs=CHOICE) if vectorised else gym.make("QA-v0", **CHOICE)
     )
     model = DQN(
-        "MultiInputPolicy", env, learning_starts=200, train_freq=1, gradient_steps=4 if vectorised else 1, batch_size=64, seed=0,
+        "MultiInputPolicy", env, learning_starts=200, train_freq=1, gradient_steps=4 if vectorised else 1, seed=0,
         exploration_fraction=0.5, learning_rate=1e-3, device="cpu", buffer_size=2000, target_update_interval=100,
+        batch_size=64,
     )  # fmt: skip
     model.learn(2500)
     mean, _ = evaluate_policy(model, gym.make("QA-v0", **CHOICE), 30, warn=False)

@@ -23,6 +23,13 @@ CASES = [
     ("B-PER B-PER", "B-PER I-PER", 0, 1, 2),
     ("O B-PER", "O I-PER", 0, 0, 1),  # broken: no entity
     ("B-PER O", "B-PER I-LOC", 1, 1, 1),
+    ("O B-PER I-PER", "B-PER I-PER I-PER", 0, 1, 1),  # begins too early
+    ("B-PER I-PER I-PER", "B-PER I-PER B-PER", 0, 2, 1),  # one entity in two
+    ("B-PER I-PER B-PER", "B-PER I-PER I-PER", 0, 1, 2),  # two adjacent entities in one
+    ("B-PER B-LOC", "B-PER B-LOC", 2, 2, 2),  # adjacent, of different types
+    ("B-PER I-PER", "I-PER I-PER", 0, 0, 1),  # all I-: seqeval's default mode would find it
+    ("B-PER I-PER", "B-PER I-LOC", 0, 1, 1),  # another type inside ends the entity
+    ("B-PER I-PER O", "I-LOC I-PER O", 0, 0, 1),
 ]
 
 
