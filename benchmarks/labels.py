@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks import learning
 from benchmarks.machine import describe_machine
-from benchmarks.readme import RESULTS
+from benchmarks.readme_cells import RESULTS
 from benchmarks.report import mean_and_range
 
 Run = dict[str, Any]
@@ -103,7 +103,7 @@ def measure(
     runs = [run for run in kept if run["case"] not in cases]
     threads = max(1, (os.cpu_count() or 1) // jobs)
     for run in _runs(list(itertools.product(cases, seeds)), budget, threads, jobs):
-        runs.append(run)
+        runs = sorted([*runs, run], key=lambda each: (list(CASES).index(each["case"]), each["seed"]))
         Console().print(f"{run['case']}, seed {run['seed']}: {run['rl']:.3f}, supervised {run['supervised']:.3f}")
         yield {
             "benchmark": "labels",
@@ -121,7 +121,7 @@ def _runs(pairs: Sequence[tuple[str, int]], budget: Budget, threads: int, jobs: 
         yield from itertools.starmap(run, pairs)
         return
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(run, *zip(*pairs, strict=True))
+        yield from (done.result() for done in as_completed([pool.submit(run, *pair) for pair in pairs]))
 
 
 def learn_both_ways(name: str, seed: int, budget: Budget, threads: int) -> Run:
