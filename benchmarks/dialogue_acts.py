@@ -26,7 +26,7 @@ from rich.table import Table
 
 from benchmarks import learning
 from benchmarks.machine import describe_machine
-from benchmarks.readme import RESULTS, ROOT
+from benchmarks.readme_cells import RESULTS, ROOT
 from benchmarks.report import mean_and_range
 
 Choice = Callable[[npt.NDArray[np.int8]], int]

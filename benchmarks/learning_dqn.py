@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import learning
-from benchmarks.readme import RESULTS
+from benchmarks.readme_cells import RESULTS
 
 RECIPES: dict[str, list[str]] = {
     "dqn": ["--algo", "dqn"],

@@ -5,13 +5,11 @@ Every number comes from a file under ``benchmarks/results``; a test fails while 
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.readme_cells import ROOT, before_after, duration, machine, mean, read
+
 THROUGHPUT = (
     "throughput_tiny.json",
     "throughput_tiny_long.json",
@@ -82,30 +80,23 @@ def updated(text: str) -> str:
 
 def learning_part() -> str:
     """The table of ``benchmarks/results/learning_reviews.json``."""
-    result = _read("learning_reviews.json")
+    result = read("learning_reviews.json")
     runs = result["runs"]
-    prompts, seconds = runs[0]["after"]["n_prompts"], [run["seconds"] for run in runs]
-    lines = [
-        f"{prompts} held-out prompts, {len(runs)} seeds; a whole run, evaluations included, took "
-        f"{min(seconds):.0f} to {max(seconds):.0f} s on {_machine(result)}:",
-        "",
-        "| | before | after: mean over seeds (least to greatest) |",
-        "|---|---|---|",
-    ]
-    for key, label in METRICS.items():
-        row = result["summary"][key]
-        lines.append(f"| {label} | {row['before']:.2f} | {row['after']:.2f} ({row['min']:.2f} to {row['max']:.2f}) |")
-    return "\n".join(lines)
+    head = (
+        f"{runs[0]['after']['n_prompts']} held-out prompts, {len(runs)} seeds; a whole run, evaluations included, took "
+        f"{duration(runs)} on {machine(result)}:"
+    )
+    return "\n".join([head, "", *before_after(result, METRICS)])
 
 
 def value_learning_part() -> str:
     """The table of the files ``benchmarks/results/learning_NAME_reviews.json`` of :data:`VALUE_LEARNING`."""
-    results = {name: _read(f"learning_{name}_reviews.json") for name in VALUE_LEARNING}
+    results = {name: read(f"learning_{name}_reviews.json") for name in VALUE_LEARNING}
     first = results["dqn"]
     start = first["summary"]
     lines = [
         f"{first['runs'][0]['after']['n_prompts']} held-out prompts, {len(first['runs'])} seeds, greedy completions: "
-        f"mean over seeds (least to greatest), on {_machine(first)}, {first['jobs']} runs side by side:",
+        f"mean over seeds (least to greatest), on {machine(first)}, {first['jobs']} runs side by side:",
         "",
         "| | sentiment | well-formed | distinct-2 | steps | seconds a run |",
         "|---|---|---|---|---|---|",
@@ -123,8 +114,8 @@ def value_learning_part() -> str:
 
 def throughput_part() -> str:
     """The tables of the files in :data:`THROUGHPUT`, and the number in ``stepping.json``."""
-    parts = [_throughput_tables(_read(name)) for name in THROUGHPUT]
-    stepping = _read("stepping.json")
+    parts = [_throughput_tables(read(name)) for name in THROUGHPUT]
+    stepping = read("stepping.json")
     speed = stepping["tokens_per_second"]["median"]
     alone = f"The vector environment alone, {stepping['settings']['n_envs']} environments: {speed:,.0f} tokens/s."
     return "\n\n".join([*parts, alone])
@@ -132,12 +123,12 @@ def throughput_part() -> str:
 
 def dqn_part() -> str:
     """The tables of ``benchmarks/results/throughput_dqn.json``."""
-    result = _read(DQN)
+    result = read(DQN)
     settings = result["settings"]
     lines = [
         f"DQN, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
         f"{settings['dtype']}, all weights trained, {settings['batch_size']} transitions in a gradient step, as many "
-        f"collected as trained on, median of {settings['rounds']} rounds on {_machine(result)}; prompt + new tokens:",
+        f"collected as trained on, median of {settings['rounds']} rounds on {machine(result)}; prompt + new tokens:",
         "",
         "| | | transitions/s trained on | tokens/s collected | both | peak memory |",
         "|---|---|---|---|---|---|",
@@ -158,19 +149,13 @@ def dqn_part() -> str:
 
 def dialogue_learning_part() -> str:
     """The table of ``benchmarks/results/learning_dialogue.json``."""
-    result = _read("learning_dialogue.json")
+    result = read("learning_dialogue.json")
     runs = result["runs"]
-    goals, seconds = runs[0]["after"]["n_prompts"], [run["seconds"] for run in runs]
-    lines = [
-        f"{goals} held-out goals, {len(runs)} seeds, {runs[0]['steps']:,} tokens of training; a whole run, evaluations "
-        f"included, took {min(seconds):.0f} to {max(seconds):.0f} s on {_machine(result)}, {result['jobs']} at a time:",
-        "",
-        "| | before | after: mean over seeds (least to greatest) |",
-        "|---|---|---|",
-    ]
-    for key, label in DIALOGUE_METRICS.items():
-        row = result["summary"][key]
-        lines.append(f"| {label} | {row['before']:.2f} | {_mean(row, 'after')} |")
+    head = (
+        f"{runs[0]['after']['n_prompts']} held-out goals, {len(runs)} seeds, {runs[0]['steps']:,} tokens of training; "
+        f"a whole run, evaluations included, took {duration(runs)} on {machine(result)}, {result['jobs']} at a time:"
+    )
+    lines = [head, "", *before_after(result, DIALOGUE_METRICS)]
     lines += ["", "| seed | success before, 95% interval | after, 95% interval | seconds |", "|---|---|---|---|"]
     for run in runs:
         moments = (run[moment]["metrics"]["success"] for moment in ("before", "after"))
@@ -181,17 +166,17 @@ def dialogue_learning_part() -> str:
 
 def dialogue_acts_part() -> str:
     """The table of ``benchmarks/results/dialogue_acts.json``."""
-    result = _read("dialogue_acts.json")
+    result = read("dialogue_acts.json")
     settings = result["settings"]
     lines = [
         f"{settings['n_goals']} held-out goals, {len(settings['seeds'])} seeds: mean (least to greatest); one core of "
-        f"{_machine(result)}:",
+        f"{machine(result)}:",
         "",
         "| | return | share of the hand-written policy's | success | seconds a run |",
         "|---|---|---|---|---|",
     ]
     for row in result["summary"]:
-        cells = " | ".join(_mean(row[name]) for name in ("mean_return", "share", "success"))
+        cells = " | ".join(mean(row[name]) for name in ("mean_return", "share", "success"))
         seconds = row["seconds"]
         lines.append(f"| {ACT_AGENTS[row['agent']]} | {cells} | {seconds['min']:.0f} to {seconds['max']:.0f} |")
     return "\n".join(lines)
@@ -199,12 +184,12 @@ def dialogue_acts_part() -> str:
 
 def dialogue_throughput_part() -> str:
     """The tables of ``benchmarks/results/dialogue_throughput.json``."""
-    result = _read("dialogue_throughput.json")
+    result = read("dialogue_throughput.json")
     settings = result["settings"]
     world, own = result["summary"][0]["length"].split("+")
     lines = [
         f"The agent's tokens per second of processor time, `{settings['model']}`, {settings['n_envs']} environments, "
-        f"one core, float32, KL on, median of {settings['rounds']} rounds on {_machine(result)}. "
+        f"one core, float32, KL on, median of {settings['rounds']} rounds on {machine(result)}. "
         f"{settings['n_turns']} turns of {settings['turn_tokens']} tokens, {settings['user_tokens']} in each of the "
         f"user's: {own} tokens of the agent, and {world} of users and chat template, which in `TextGen-v0` are the "
         "prompt:",
@@ -221,15 +206,11 @@ def dialogue_throughput_part() -> str:
     return "\n".join([*lines, "", *_ratio_table(result)])
 
 
-def _mean(row: dict[str, Any], key: str = "mean") -> str:
-    return f"{row[key]:.2f} ({row['min']:.2f} to {row['max']:.2f})"
-
-
 def _throughput_tables(result: dict[str, Any]) -> str:
     settings = result["settings"]
     lines = [
         f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
-        f"{settings['dtype']}, KL on, median of {settings['rounds']} rounds on {_machine(result)}; "
+        f"{settings['dtype']}, KL on, median of {settings['rounds']} rounds on {machine(result)}; "
         "prompt + new tokens:",
         "",
         "| | | rollout | update | end to end | peak memory |",
@@ -259,15 +240,6 @@ def _ratio_table(result: dict[str, Any]) -> list[str]:
 
 def _lengths(result: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(row["length"] for row in result["summary"]))
-
-
-def _read(name: str) -> dict[str, Any]:
-    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
-
-
-def _machine(result: dict[str, Any]) -> str:
-    machine = result["machine"]
-    return f"a shared {machine['cores']}-core {machine['cpu']} machine"
 
 
 def _ratio(row: dict[str, Any] | None) -> str:
