@@ -57,6 +57,14 @@ def test_dqn_tensorboard(tmp_path: Path, run: Run) -> None:
     assert list((tmp_path / "runs" / "checkpoints").glob("*replay_buffer*.pkl"))
 
 
+def test_dqn_choices(run: Run) -> None:
+    assert "accuracy" in run("dqn_choices.py", 640)
+
+
+def test_ppo_tagging(run: Run) -> None:
+    assert "entity_f1" in run("ppo_tagging.py", 2048)
+
+
 def test_ppo_dialogue(run: Run) -> None:
     shown = run("ppo_dialogue.py", 4096)
     assert "success" in shown and "kl" in shown and "assistant" in shown
