@@ -22,9 +22,10 @@ tags: [reinforcement-learning, toy-model]
 # tiny
 
 A Llama with {parameters:,} parameters that writes simple English about a small world: product reviews, help-desk
-dialogues, and little passages with questions or a headline; single sentences of them it translates into Spanish. It
-is made for trying out reinforcement learning on language models in seconds on a laptop; outside its world it knows
-nothing.
+dialogues, and little passages with questions or a headline; one or two sentences of them it translates into Spanish.
+Like larger models it knows several ways to say a thing: answers are a word or a sentence, headlines long or brief,
+Spanish that of Spain or of America. It is made for trying out reinforcement learning on language models in seconds on a
+laptop; outside its world it knows nothing.
 
 ## Data
 
@@ -64,7 +65,8 @@ Completions of the first 256 test review prompts, temperature 1.0, 32 new tokens
 | distinct sentences | {distinct:.1%} |
 | mean VADER sentiment, (compound + 1) / 2 | {sentiment:.3f} |
 
-Completions of 200 test prompts of other domains, temperature 1.0, equal to the reference letter for letter:
+Completions of 200 test prompts of other domains, temperature 1.0, equal to the reference letter for letter (a word, a
+long headline, the Spanish of Spain):
 
 | domain | right |
 |---|---|

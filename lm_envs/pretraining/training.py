@@ -30,11 +30,13 @@ class Cycle:
         steps: Number of optimizer steps.
         peak: Peak of the learning rates, as a share of those in the configuration.
         shares: Proportions of the domains in the text.
+        answers_only: Whether prompts of questions, headlines and translations are given and not learned.
     """
 
     steps: int
     peak: float
     shares: Mapping[str, float]
+    answers_only: bool = False
 
 
 _MOSTLY_REVIEWS = {"reviews": 0.78, "keywords": 0.10, "dialogues": 0.05, "passages": 0.07}
@@ -46,7 +48,33 @@ _EVERYTHING = {
     "headlines": 0.12,
     "translations": 0.16,
 }
-CYCLES = (Cycle(1400, 1.0, SHARES), Cycle(2000, 0.7, _MOSTLY_REVIEWS), Cycle(2400, 0.7, _EVERYTHING))
+_MOSTLY_ANSWERS = {
+    "reviews": 0.20,
+    "keywords": 0.04,
+    "dialogues": 0.05,
+    "passages": 0.26,
+    "headlines": 0.07,
+    "sentence_answers": 0.20,
+    "brief_headlines": 0.07,
+    "dialects": 0.11,
+}
+_ONCE_MORE = {
+    "reviews": 0.42,
+    "keywords": 0.07,
+    "dialogues": 0.09,
+    "passages": 0.16,
+    "headlines": 0.05,
+    "sentence_answers": 0.08,
+    "brief_headlines": 0.05,
+    "dialects": 0.08,
+}
+CYCLES = (
+    Cycle(1400, 1.0, SHARES),
+    Cycle(2000, 0.7, _MOSTLY_REVIEWS),
+    Cycle(2400, 0.7, _EVERYTHING),
+    Cycle(1400, 0.7, _MOSTLY_ANSWERS, answers_only=True),
+    Cycle(750, 0.4, _ONCE_MORE),
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +83,9 @@ class TrainingConfig:
 
     Attributes:
         cycles: Learning rate cycles (SGDR, Loshchilov and Hutter, 2017). Dialogues and passages are learned in
-            the first one; the second dwells on reviews, which vary most; headlines, translations and copying answers
-            are learned in the third.
+            the first one; the second dwells on reviews, which vary most; headlines and translations are learned
+            in the third; in the fourth, to copy answers from passages, and that there are several ways to say a
+            thing; the last one brings back what was forgotten over that.
         seed: Seed of the weights and of the text.
         tokens_per_batch: Tokens in a batch, padding included.
         matrix_rate: Peak of Muon's learning rate.
@@ -150,7 +179,7 @@ def run_cycle(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, confi
     optimizers = _optimizers(model, config)
     schedules = [LambdaLR(o, lambda step: _rate(step, cycle, config.warmup)) for o in optimizers]
     rng = np.random.default_rng([config.seed, 2 + number])
-    stream = batches(tokenizer, rng, config.tokens_per_batch, cycle.shares)
+    stream = batches(tokenizer, rng, config.tokens_per_batch, cycle.shares, cycle.answers_only)
     progress = tqdm(range(cycle.steps), desc=f"cycle {number + 1}", unit="step", mininterval=5)
     for _ in progress:
         loss = token_losses(model, *next(stream)).mean()

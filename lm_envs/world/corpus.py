@@ -40,6 +40,21 @@ def _translation(rng: np.random.Generator, split: str) -> str:
     return f"{item.prompt} {item.spanish}"
 
 
+def _sentence_answer(rng: np.random.Generator, split: str) -> str:
+    passage = passages.generate(rng, split)
+    return f"{passage.prompt} {passage.question.sentence}"
+
+
+def _brief_headline(rng: np.random.Generator, split: str) -> str:
+    item = headlines.generate(rng, split)
+    return f"{item.prompt} {item.brief}"
+
+
+def _dialect(rng: np.random.Generator, split: str) -> str:
+    item = spanish.generate_dialect(rng, split)
+    return f"{item.prompt} {item.spanish}"
+
+
 _WRITERS: dict[str, Callable[[np.random.Generator, str], str]] = {
     "reviews": _review,
     "keywords": _keywords,
@@ -47,7 +62,11 @@ _WRITERS: dict[str, Callable[[np.random.Generator, str], str]] = {
     "passages": _passage,
     "headlines": _headline,
     "translations": _translation,
+    "sentence_answers": _sentence_answer,
+    "brief_headlines": _brief_headline,
+    "dialects": _dialect,
 }
+_LAST_OF_PROMPT = (" Answer:", " Headline:", " In Spanish:")
 SHARES = {"reviews": 0.64, "keywords": 0.12, "dialogues": 0.10, "passages": 0.14}
 DOMAINS = tuple(_WRITERS)
 
@@ -75,3 +94,11 @@ def documents(rng: np.random.Generator, split: str = "train", shares: Mapping[st
     while True:
         domain = DOMAINS[rng.choice(len(DOMAINS), p=weights / weights.sum())]
         yield document(domain, rng, split)
+
+
+def prompt_of(text: str) -> str:
+    """What a document asks with, up to ``Answer:``, ``Headline:`` or ``In Spanish:``; empty where it asks nothing."""
+    for mark in _LAST_OF_PROMPT:
+        if mark in text:
+            return text[: text.index(mark) + len(mark)]
+    return ""

@@ -29,10 +29,11 @@ NEWS = {
 
 @dataclass(frozen=True)
 class Headline:
-    """A passage and its headline."""
+    """A passage with its headline, and with a brief one."""
 
     passage: str
     text: str
+    brief: str
 
     @property
     def prompt(self) -> str:
@@ -45,14 +46,16 @@ def headline_prompt(passage: str) -> str:
     return f"{passage} Headline:"
 
 
-def headline(facts: Sequence[Fact]) -> str:
+def headline(facts: Sequence[Fact], brief: bool = False) -> str:
     """Who the most important news is about, with job and town where they are told, and what they do.
 
-    For example "Nurse Anna from Oakton meets a sailor at the park." Days, times, and everything else are left out.
+    For example "Nurse Anna from Oakton meets a sailor at the park." Days, times, and everything else are left out; in
+    brief, job and town too.
     """
     ranks = list(NEWS)
     news = min(facts, key=lambda fact: ranks.index(fact.frame))
-    told = {fact.frame: fact.slots for fact in facts if fact.person == news.person and fact is not news}
+    about = [] if brief else [fact for fact in facts if fact.person == news.person and fact is not news]
+    told = {fact.frame: fact.slots for fact in about}
     who = [*([told["job"]["job"]] if "job" in told else []), news.person]
     whence = ["from", told["home"]["town"]] if "home" in told else []
     return spell([*who, *whence, *NEWS[news.frame].format(**news.slots).split(), "."])
@@ -88,4 +91,4 @@ def headline_items(split: str) -> list[Headline]:
 
 def _draw(rng: np.random.Generator) -> Headline:
     facts = draw_facts(rng)
-    return Headline(" ".join(fact.sentence for fact in facts), headline(facts))
+    return Headline(" ".join(fact.sentence for fact in facts), headline(facts), headline(facts, brief=True))

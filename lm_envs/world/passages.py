@@ -50,6 +50,11 @@ class Question:
     support: str
 
     @property
+    def sentence(self) -> str:
+        """The answer as a sentence: the one that tells it."""
+        return self.support or f"{UNKNOWN}."
+
+    @property
     def answerable(self) -> bool:
         """Whether the passage tells the answer."""
         return self.answer != UNKNOWN

@@ -41,6 +41,15 @@ def translate(fact: Fact) -> str:
     raise ValueError(f"expected a sentence of the frame {fact.frame!r}, got {fact.sentence!r}")
 
 
+def american(spanish: str) -> str:
+    """A translation as it is said in America: other words, and no pronouns as subjects."""
+    for here, there in rules.AMERICAN.items():
+        for old, new in ((here, there), (here.capitalize(), there.capitalize())):
+            spanish = spanish.replace(old, new)
+    words = (" ".join(w for w in s.split() if w.lower() not in rules.PRONOUNS.values()) for s in spanish.split(". "))
+    return ". ".join(sentence[0].upper() + sentence[1:] for sentence in words)
+
+
 def _written(sentence: str) -> str:
     text = sentence.replace(" de el ", " del ").replace(" .", ".")
     return text[0].upper() + text[1:]
@@ -84,6 +93,19 @@ def generate(rng: np.random.Generator, split: str = "train") -> Translation:
             return item
 
 
+def generate_dialect(rng: np.random.Generator, split: str = "train") -> Translation:
+    """One or two random sentences with their translation, as it is said in Spain or in America.
+
+    Raises:
+        UnknownNameError: Unknown split.
+    """
+    check_split(split)
+    while True:
+        item = (_draw, _draw_two)[rng.integers(2)](rng)
+        if split_of(item.prompt) == split:
+            return item if rng.random() < 0.5 else Translation(item.english, american(item.spanish))
+
+
 @cache
 def _translations(split: str) -> tuple[Translation, ...]:
     return tuple(collect(split, _draw_two, lambda item: item.prompt))
@@ -92,8 +114,7 @@ def _translations(split: str) -> tuple[Translation, ...]:
 def translation_items(split: str) -> list[Translation]:
     """Texts of two sentences about one person, all different: 4096 train, 512 validation, 512 test.
 
-    ``tiny`` has read single sentences only, of which it translates nearly all; to go on after the first full stop is
-    what it has to learn.
+    They are translated as it is said in Spain. ``tiny`` has read what is said in America as often.
 
     Raises:
         UnknownNameError: Unknown split.

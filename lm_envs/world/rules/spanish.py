@@ -2,6 +2,7 @@
 
 ``SENTENCES`` holds, for each frame, the Spanish for each way of stating it in English. ``WORDS`` holds the slot values:
 a noun is written with its definite article, of which the indefinite one follows; two forms are masculine and feminine.
+``AMERICAN`` has what is said otherwise in America, where pronouns are left out here, too.
 """
 
 SENTENCES = {
@@ -45,6 +46,28 @@ SENTENCES = {
         "{subject} met a {friend} at the {place} at {time} .": "{subject} vio a {a_friend} en {place} a las {time} .",
         "at {time} {subject} met a {friend} at the {place} .": "a las {time} {subject} vio a {a_friend} en {place} .",
     },
+}
+
+AMERICAN = {
+    "cada mañana": "todas las mañanas",
+    "por la mañana": "en la mañana",
+    "por la noche": "en la noche",
+    "debajo de la": "bajo la",
+    "debajo del": "bajo el",
+    "encontró": "halló",
+    "vio a": "se encontró con",
+    "cuida": "cría",
+    "va al trabajo": "viaja al trabajo",
+    "autobús": "bus",
+    "coche": "carro",
+    "zumo": "jugo",
+    "pastel": "torta",
+    "camarero": "mesero",
+    "camarera": "mesera",
+    "conductora": "chofer",
+    "conductor": "chofer",
+    "granjero": "ranchero",
+    "granjera": "ranchera",
 }
 
 PRONOUNS = {"f": "ella", "m": "él"}

@@ -9,6 +9,7 @@ from lm_envs.pretraining.batches import IGNORED, batches, encode, pad_rows
 from lm_envs.pretraining.card import perplexity_in_card
 from lm_envs.pretraining.tokenizer import build_tokenizer
 from lm_envs.pretraining.training import TrainingConfig, new_model, sharpen, token_losses, train
+from lm_envs.world.corpus import prompt_of
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +79,15 @@ def test_the_command_writes_a_model_that_loads(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
     assert len(AutoTokenizer.from_pretrained(out)) == AutoModelForCausalLM.from_pretrained(out).config.vocab_size
     assert perplexity_in_card((out / "README.md").read_text(encoding="utf-8")) > 100
+
+
+def test_prompts_can_be_given_and_not_learned(tokenizer):
+    shares = {"passages": 0.5, "headlines": 0.2, "translations": 0.2, "reviews": 0.1}
+    input_ids, labels = next(batches(tokenizer, np.random.default_rng(0), 4096, shares, answers_only=True))
+    whole, _ = next(batches(tokenizer, np.random.default_rng(0), 4096, shares))
+    assert torch.equal(input_ids, whole)
+    for row, learned in zip(input_ids, labels, strict=True):
+        text = tokenizer.decode(row[row != tokenizer.pad_token_id])
+        kept = tokenizer.decode(learned[learned != IGNORED])
+        assert prompt_of(text) + kept == text
+        assert kept.startswith(" ") == bool(prompt_of(text))

@@ -51,6 +51,24 @@ def test_known_headlines(facts, expected):
     assert headline(facts[::-1]) == expected  # the order of the passage does not matter
 
 
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ([NURSE, OAKTON, SAILOR], "Anna meets a sailor at the park."),
+        ([TEA, WRITER], "Tom drinks tea in the morning."),
+        ([NURSE, OAKTON], "Anna lives in Oakton."),
+    ],
+)
+def test_brief_headlines_have_neither_job_nor_town(facts, expected):
+    assert headline(facts, brief=True) == expected
+
+
+def test_items_have_both_headlines():
+    items = headline_items("test")
+    assert all(set(item.brief.split()[1:]) <= set(item.text.split()) for item in items)
+    assert 0.3 < np.mean([item.brief != item.text for item in items]) < 0.8
+
+
 def test_every_frame_has_news():
     assert set(NEWS) == set(FRAMES)
 

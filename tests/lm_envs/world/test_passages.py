@@ -30,13 +30,13 @@ def test_the_support_holds_the_answer_and_the_person():
     for passage in passages(2, n=300):
         question = passage.question
         if question.answerable:
-            assert question.answer in question.support
+            assert question.answer in question.support == question.sentence
             assert question.support in passage.text
             (fact,) = [f for f in passage.facts if f.sentence == question.support]
             assert fact.person in question.text
             assert question.answer in fact.slots.values()
         else:
-            assert question.answer == UNKNOWN and not question.support
+            assert question.answer == UNKNOWN and not question.support and question.sentence == "unknown."
 
 
 def test_a_quarter_of_the_questions_has_no_answer():

@@ -8,7 +8,14 @@ import pytest
 from lm_envs.errors import UnknownNameError
 from lm_envs.world.passages import FRAMES, PRONOUNS, Fact, genders, passage_grammar
 from lm_envs.world.rules import spanish as rules
-from lm_envs.world.spanish import generate, translate, translation_items, translation_prompt
+from lm_envs.world.spanish import (
+    american,
+    generate,
+    generate_dialect,
+    translate,
+    translation_items,
+    translation_prompt,
+)
 from lm_envs.world.spelling import spell
 from lm_envs.world.splits import split_of
 
@@ -101,6 +108,28 @@ def test_every_fact_has_a_translation_of_its_own(frame):
                     assert not {"{", "/", "="} & set(spanish) and "  " not in spanish and " de el " not in spanish
 
 
+@pytest.mark.parametrize(
+    ("spain", "america"),
+    [
+        ("Ella es conductora. Ella va al trabajo en autobús.", "Es chofer. Viaja al trabajo en bus."),
+        ("A las seis él vio a un primo en el parque.", "A las seis se encontró con un primo en el parque."),
+        ("Tom encontró un mapa debajo del banco. Él bebe zumo.", "Tom halló un mapa bajo el banco. Bebe jugo."),
+        ("Por la noche ella toca el piano.", "En la noche toca el piano."),
+        ("Emma vive en Oakton.", "Emma vive en Oakton."),
+    ],
+)
+def test_what_is_said_in_america(spain, america):
+    assert american(spain) == america
+
+
+def test_half_of_the_dialects_are_american_and_half_are_pairs():
+    rng = np.random.default_rng(0)
+    texts = [generate_dialect(rng).spanish for _ in range(600)]
+    assert 0.4 < np.mean([text.count(".") == 2 for text in texts]) < 0.6
+    here, there = (sum(word in text for text in texts) for word in (" debajo de", " bajo "))
+    assert 0.6 < here / there < 1.6
+
+
 def test_no_english_is_left():
     names = set(genders()) | set(values("town"))
     english = {word.lower() for row in TABLE for word in row[3].rstrip(".").split()} - {name.lower() for name in names}
@@ -144,9 +173,10 @@ def test_the_prompt():
     assert item.prompt == translation_prompt(item.english) == f"{item.english} In Spanish:"
 
 
+@pytest.mark.parametrize("make", [generate, generate_dialect])
 @pytest.mark.parametrize("split", SPLITS)
-def test_generated_sentences_are_of_their_split(split):
-    twins = [[generate(np.random.default_rng(3), split) for _ in range(2)] for _ in range(2)]
+def test_generated_sentences_are_of_their_split(split, make):
+    twins = [[make(np.random.default_rng(3), split) for _ in range(2)] for _ in range(2)]
     assert twins[0] == twins[1]
     assert split_of(twins[0][0].prompt) == split
 
