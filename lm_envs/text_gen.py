@@ -26,8 +26,9 @@ class TextGenEnv(TokenEnv):
     |-----------------|--------------------------------------------------------------|--------------------------------|
     | `reviews`       | continue the beginning of a review so that it turns positive | sentiment, 0 to 1              |
     | `keywords`      | use all the given words in one or two sentences              | coverage and fluency           |
-    | `summarization` | say in one headline what is most important in a passage      | ROUGE-L + 0.5 x faithfulness   |
-    | `translation`   | translate two sentences from English into Spanish            | chrF, 0 to 1                   |
+    | `summarization` | say in one headline what is most important in a passage      | ROUGE-L, exact match, and half |
+    |                 |                                                              | of faithfulness                |
+    | `translation`   | translate two sentences from English into Spanish            | chrF and exact match           |
 
     `dataset=...` puts your own prompts in their place, with `reward`; together with `task="summarization"` or
     `task="translation"` your own texts and references, to which the task gives its form and its reward.

@@ -27,7 +27,7 @@ class Translation:
 
 
 def translation_prompt(english: str) -> str:
-    """The format in which ``tiny`` knows translations of single sentences; the Spanish follows after a space."""
+    """The format in which ``tiny`` knows translations; the Spanish follows after a space."""
     return f"{english} In Spanish:"
 
 

@@ -127,7 +127,7 @@ def test_writing_the_reference_earns_the_maximum(name: str) -> None:
         for token in [*ids, env.vocabulary.eos_ids[0]]:
             _, reward, _, _, info = env.step(token)
         assert info["is_success"] is True and info["stop_reason"] == "eos"
-        assert reward == {"summarization": 1.5, "translation": 1.0}[name]
+        assert reward == {"summarization": 2.5, "translation": 2.0}[name]
 
 
 @pytest.mark.parametrize("split", tasks.SPLITS)
