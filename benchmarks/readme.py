@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from benchmarks.readme_answers import labels_part, question_learning_part, text_tasks_part
 from benchmarks.readme_cells import ROOT, before_after, duration, machine, mean, read
 
 THROUGHPUT = (
@@ -69,6 +70,9 @@ def updated(text: str) -> str:
         "dialogue learning": dialogue_learning_part(),
         "dialogue acts": dialogue_acts_part(),
         "dialogue throughput": dialogue_throughput_part(),
+        "text tasks": text_tasks_part(),
+        "question learning": question_learning_part(),
+        "labels": labels_part(),
     }
     for name, part in parts.items():
         halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)

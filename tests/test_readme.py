@@ -42,7 +42,7 @@ TRAINING = [block for block in BLOCKS if "model.learn(" in block]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN", "DQN on acts"])
+@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN", "DQN on acts", "PPO on tags"])
 def test_the_training_examples_run(code, tmp_path):
     shorter = re.sub(r"model\.learn\([\d_]+", "model.learn(2_500", code)
     assert shorter != code
