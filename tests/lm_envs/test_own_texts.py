@@ -49,7 +49,8 @@ def test_the_task_scores_them(task: str, row: dict[str, Any], prompt: str) -> No
     for token in [*vocabulary.tokenizer(text, add_special_tokens=False)["input_ids"], vocabulary.eos_ids[0]]:
         _, reward, terminated, _, info = env.step(token)
     assert terminated and info["prompt"] == prompt and info["is_success"] is True
-    assert set(info["reward_terms"]) == ({"chrf"} if task == "translation" else {"rougeL", "faithfulness"})
+    others = {"chrf"} if task == "translation" else {"rougeL", "faithfulness"}
+    assert set(info["reward_terms"]) == {"exact_match", *others}
     assert reward == sum(info["reward_terms"].values()) >= 1.0
 
 
