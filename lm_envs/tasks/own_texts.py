@@ -55,7 +55,7 @@ class OwnTexts:
         """
         from lm_envs.data import PromptDataset
         from lm_envs.data.loading import load_table
-        from lm_envs.qa.sources.templates import check_template, fill
+        from lm_envs.data.templates import check_template, fill
 
         if isinstance(dataset, PromptDataset):
             references = _column(dataset.columns, None, ("reference",), "the PromptDataset", "reference_column")

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from lm_envs.data.templates import check_template, fill
 from lm_envs.qa.questions import Question, Questions
-from lm_envs.qa.sources.templates import check_template, fill
 from lm_envs.world.splits import SIZES, SPLITS, check_split
 
 Labelled = tuple[str, str]

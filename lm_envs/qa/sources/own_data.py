@@ -7,10 +7,10 @@ from typing import Any
 
 from lm_envs.data.loading import load_table
 from lm_envs.data.tables import Table, check_column, n_rows
+from lm_envs.data.templates import check_template, fill
 from lm_envs.errors import ConfigurationError, DataError
 from lm_envs.qa.questions import Question, Questions
 from lm_envs.qa.sources.gold import LETTERS, Choices, choices_of, free_answers, right_choices
-from lm_envs.qa.sources.templates import check_template, fill
 
 RESERVED_COLUMNS = ("prompts", "completions", "prompt_ids", "completion_ids", "reference", "extracted")
 _CONTEXT = "{context} "

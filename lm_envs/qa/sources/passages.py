@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from lm_envs.data.templates import check_template, fill
 from lm_envs.qa.questions import Question, Questions
-from lm_envs.qa.sources.templates import check_template, fill
 from lm_envs.world import Passage, passage_items
 
 TEMPLATE = "{context} Question: {question} Answer:"

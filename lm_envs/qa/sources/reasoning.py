@@ -8,10 +8,10 @@ from itertools import accumulate
 from typing import Any, ClassVar
 
 from lm_envs.data.splits import canonical
+from lm_envs.data.templates import check_template, fill
 from lm_envs.errors import ConfigurationError, UnknownNameError
 from lm_envs.qa.questions import Question, Questions
 from lm_envs.qa.sources.generator import AnswerScore, Generator
-from lm_envs.qa.sources.templates import check_template, fill
 from lm_envs.world.splits import SIZES, check_split
 
 FIRST_SEEDS = {"train": 0, "validation": 1_000_000_000, "test": 2_000_000_000}

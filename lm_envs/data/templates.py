@@ -1,4 +1,4 @@
-"""Prompts made from the parts of a question by a template of the user's."""
+"""Prompts made from the parts of a row by a template of the user's."""
 
 from __future__ import annotations
 
