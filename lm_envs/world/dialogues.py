@@ -14,7 +14,7 @@ from lm_envs.world.recogniser import Match, Recogniser
 from lm_envs.world.report import GrammarReport
 from lm_envs.world.rules.dialogues import SLOT_VALUES, SPEECH
 from lm_envs.world.spelling import SpellingError, spell, split_sentences, split_words, unspell
-from lm_envs.world.splits import check_split, collect, split_of
+from lm_envs.world.splits import check_split, collect, draw_from
 
 GOAL_SLOTS = {
     "book": ("people", "day", "time", "customer"),
@@ -117,11 +117,7 @@ def generate(rng: np.random.Generator, split: str = "train") -> Dialogue:
     Raises:
         UnknownNameError: Unknown split.
     """
-    check_split(split)
-    while True:
-        dialogue = _draw(rng)
-        if split_of(_key(dialogue)) == split:
-            return dialogue
+    return draw_from(split, rng, _draw, key=_key)
 
 
 def _draw(rng: np.random.Generator) -> Dialogue:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lm_envs.world.passages import Fact, draw_facts
 from lm_envs.world.spelling import spell
-from lm_envs.world.splits import check_split, collect, split_of
+from lm_envs.world.splits import check_split, collect, draw_from
 
 NEWS = {
     "meet": "meets a {friend} at the {place}",
@@ -67,11 +67,7 @@ def generate(rng: np.random.Generator, split: str = "train") -> Headline:
     Raises:
         UnknownNameError: Unknown split.
     """
-    check_split(split)
-    while True:
-        item = _draw(rng)
-        if split_of(item.prompt) == split:
-            return item
+    return draw_from(split, rng, _draw, key=lambda item: item.prompt)
 
 
 @cache

@@ -11,7 +11,7 @@ from lm_envs.world import reviews
 from lm_envs.world.grammar import parse_rules
 from lm_envs.world.report import GrammarReport
 from lm_envs.world.spelling import SpellingError, split_words
-from lm_envs.world.splits import check_split, collect, split_of
+from lm_envs.world.splits import check_split, collect, draw_from
 from lm_envs.world.words.everyday import PEOPLE
 from lm_envs.world.words.products import PRODUCTS
 
@@ -53,11 +53,7 @@ def generate(rng: np.random.Generator, split: str = "train") -> tuple[list[str],
     Raises:
         UnknownNameError: Unknown split.
     """
-    check_split(split)
-    while True:
-        words, text = _draw(rng)
-        if split_of(_key(words)) == split:
-            return words, text
+    return draw_from(split, rng, _draw, key=lambda item: _key(item[0]))
 
 
 def _key(words: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from lm_envs.world.recogniser import Match, Recogniser
 from lm_envs.world.report import GrammarReport
 from lm_envs.world.rules.passages import FACTS, SLOT_VALUES
 from lm_envs.world.spelling import Sentence, SpellingError, spell, split_sentences, split_words, unspell
-from lm_envs.world.splits import check_split, collect, split_of
+from lm_envs.world.splits import check_split, collect, draw_from
 
 FRAMES = {
     "job": ("job",),
@@ -113,11 +113,7 @@ def generate(rng: np.random.Generator, split: str = "train") -> Passage:
     Raises:
         UnknownNameError: Unknown split.
     """
-    check_split(split)
-    while True:
-        passage = _draw(rng)
-        if split_of(passage.prompt) == split:
-            return passage
+    return draw_from(split, rng, _draw, key=lambda passage: passage.prompt)
 
 
 @cache

@@ -10,7 +10,7 @@ import numpy as np
 from lm_envs.world.passages import FRAMES, PRONOUNS, Fact, genders, state
 from lm_envs.world.rules import spanish as rules
 from lm_envs.world.spelling import spell
-from lm_envs.world.splits import check_split, collect, split_of
+from lm_envs.world.splits import check_split, collect, draw_from
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,7 @@ def generate(rng: np.random.Generator, split: str = "train") -> Translation:
     Raises:
         UnknownNameError: Unknown split.
     """
-    check_split(split)
-    while True:
-        item = _draw(rng)
-        if split_of(item.prompt) == split:
-            return item
+    return draw_from(split, rng, _draw, key=lambda item: item.prompt)
 
 
 def generate_dialect(rng: np.random.Generator, split: str = "train") -> Translation:
@@ -99,11 +95,8 @@ def generate_dialect(rng: np.random.Generator, split: str = "train") -> Translat
     Raises:
         UnknownNameError: Unknown split.
     """
-    check_split(split)
-    while True:
-        item = (_draw, _draw_two)[rng.integers(2)](rng)
-        if split_of(item.prompt) == split:
-            return item if rng.random() < 0.5 else Translation(item.english, american(item.spanish))
+    item = draw_from(split, rng, lambda rng: (_draw, _draw_two)[rng.integers(2)](rng), key=lambda item: item.prompt)
+    return item if rng.random() < 0.5 else Translation(item.english, american(item.spanish))
 
 
 @cache

@@ -34,6 +34,26 @@ def check_split(split: str) -> None:
         raise UnknownNameError.for_name("split", split, SPLITS)
 
 
+def draw_from(
+    split: str, rng: np.random.Generator, draw: Callable[[np.random.Generator], T], key: Callable[[T], str]
+) -> T:
+    """Draw random items until one belongs to a split.
+
+    Args:
+        split: Name of the split.
+        rng: Source of all randomness.
+        draw: Makes one random item.
+        key: The text that decides the split of an item.
+
+    Raises:
+        UnknownNameError: Unknown split.
+    """
+    check_split(split)
+    while split_of(key(item := draw(rng))) != split:
+        pass
+    return item
+
+
 def collect(split: str, draw: Callable[[np.random.Generator], T], key: Callable[[T], str]) -> list[T]:
     """Draw different items of a split until it is full.
 

@@ -9,6 +9,7 @@ from lm_envs.pretraining.batches import IGNORED, batches, encode, pad_rows
 from lm_envs.pretraining.card import perplexity_in_card
 from lm_envs.pretraining.tokenizer import build_tokenizer
 from lm_envs.pretraining.training import TrainingConfig, new_model, sharpen, token_losses, train
+from lm_envs.world import headlines, passages, spanish
 from lm_envs.world.corpus import prompt_of
 
 
@@ -91,3 +92,10 @@ def test_prompts_can_be_given_and_not_learned(tokenizer):
         kept = tokenizer.decode(learned[learned != IGNORED])
         assert prompt_of(text) + kept == text
         assert kept.startswith(" ") == bool(prompt_of(text))
+
+
+def test_the_prompts_of_documents_are_those_of_the_tasks():
+    rng = np.random.default_rng(0)
+    for item in (passages.generate(rng), headlines.generate(rng), spanish.generate(rng)):
+        assert prompt_of(f"{item.prompt} and more") == item.prompt
+    assert prompt_of("I love it.") == ""
