@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from lm_envs.errors import UnknownNameError
 from lm_envs.world import dialogues, headlines, keywords, passages, reviews, spanish
 from lm_envs.world.splits import check_split
+
+Writer = Callable[[np.random.Generator, str], str]
 
 
 def _review(rng: np.random.Generator, split: str) -> str:
@@ -25,46 +28,26 @@ def _dialogue(rng: np.random.Generator, split: str) -> str:
     return "".join(f"<|{message['role']}|>{message['content']}<|endofturn|>" for message in messages)
 
 
-def _passage(rng: np.random.Generator, split: str) -> str:
-    passage = passages.generate(rng, split)
-    return f"{passage.prompt} {passage.question.answer}."
+def _answered(generate: Callable[[np.random.Generator, str], Any], answer: Callable[[Any], str]) -> Writer:
+    """Writes the prompt of an item, and behind it what answers it."""
+
+    def write(rng: np.random.Generator, split: str) -> str:
+        item = generate(rng, split)
+        return f"{item.prompt} {answer(item)}"
+
+    return write
 
 
-def _headline(rng: np.random.Generator, split: str) -> str:
-    item = headlines.generate(rng, split)
-    return f"{item.prompt} {item.text}"
-
-
-def _translation(rng: np.random.Generator, split: str) -> str:
-    item = spanish.generate(rng, split)
-    return f"{item.prompt} {item.spanish}"
-
-
-def _sentence_answer(rng: np.random.Generator, split: str) -> str:
-    passage = passages.generate(rng, split)
-    return f"{passage.prompt} {passage.question.sentence}"
-
-
-def _brief_headline(rng: np.random.Generator, split: str) -> str:
-    item = headlines.generate(rng, split)
-    return f"{item.prompt} {item.brief}"
-
-
-def _dialect(rng: np.random.Generator, split: str) -> str:
-    item = spanish.generate_dialect(rng, split)
-    return f"{item.prompt} {item.spanish}"
-
-
-_WRITERS: dict[str, Callable[[np.random.Generator, str], str]] = {
+_WRITERS: dict[str, Writer] = {
     "reviews": _review,
     "keywords": _keywords,
     "dialogues": _dialogue,
-    "passages": _passage,
-    "headlines": _headline,
-    "translations": _translation,
-    "sentence_answers": _sentence_answer,
-    "brief_headlines": _brief_headline,
-    "dialects": _dialect,
+    "passages": _answered(passages.generate, lambda item: f"{item.question.answer}."),
+    "headlines": _answered(headlines.generate, lambda item: item.text),
+    "translations": _answered(spanish.generate, lambda item: item.spanish),
+    "sentence_answers": _answered(passages.generate, lambda item: item.question.sentence),
+    "brief_headlines": _answered(headlines.generate, lambda item: item.brief),
+    "dialects": _answered(spanish.generate_dialect, lambda item: item.spanish),
 }
 _LAST_OF_PROMPT = (" Answer:", " Headline:", " In Spanish:")
 SHARES = {"reviews": 0.64, "keywords": 0.12, "dialogues": 0.10, "passages": 0.14}
