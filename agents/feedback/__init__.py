@@ -1,0 +1,1 @@
+"""What people, or rewards in their place, say about completions: items, answers, and what models learn from."""
