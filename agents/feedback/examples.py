@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from lm_envs.errors import DataError
@@ -19,7 +20,7 @@ class Preference:
         tie: Both are equally good.
 
     Raises:
-        DataError: Both are the same text.
+        DataError: Both are the same text, or the margin is no number from 0 on.
     """
 
     prompt: str
@@ -35,6 +36,8 @@ class Preference:
                 f"chosen and rejected are the same text, {self.chosen!r:.80}, for the prompt {self.prompt!r:.80}: a "
                 "comparison needs two. Leave such pairs out."
             )
+        if not 0 <= self.margin < math.inf:
+            raise DataError(f"a margin is at least 0; got {self.margin!r}. Swap chosen and rejected.")
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,21 @@ class Rating:
         prompt: The prompt's text.
         completion: The completion.
         score: From 0 to 1: ratings from 1 to 5 divided evenly, or a label of true or false.
+
+    Raises:
+        DataError: The score is no number from 0 to 1.
     """
 
     prompt: str
     completion: str
     score: float
+
+    def __post_init__(self) -> None:
+        """Check the scale."""
+        if not 0 <= self.score <= 1:
+            raise DataError(
+                f"a score is a number from 0 to 1; got {self.score!r}. A rating r from 1 to 5 is (r - 1) / 4."
+            )
 
 
 @dataclass(frozen=True)
