@@ -81,6 +81,10 @@ class TextGenEnv(TokenEnv):
     begin-of-text (else end-of-text) token. Of a prompt longer than `max_prompt_tokens` the end is kept,
     and the begin-of-text token where the tokenizer sets one.
 
+    With `group_size` above 1 each prompt that is drawn is handed out so many times: to consecutive episodes, in
+    the vector environment to the episodes that begin next, in row order. The episode that takes the first copy
+    draws. A seed, `index` or `indices` in `reset` drops the copies that are left.
+
     ## Episode End
     `terminated` is True, and `info["stop_reason"]` tells why, when the agent
 
@@ -132,6 +136,8 @@ class TextGenEnv(TokenEnv):
       observation.
     - `stop` (str or list of str): strings that end the episode when they appear in the completion.
     - `split` (str, `"train"`): `"train"`, `"validation"` or `"test"`.
+    - `group_size` (int, 1): how many episodes begin with each prompt that is drawn, see above. For algorithms that
+      compare episodes of one prompt, such as GRPO [4].
     - `on_long_prompt` (str, `"truncate"`): what to do with prompts longer than `max_prompt_tokens`:
       `"truncate"` keeps their ends, `"raise"` refuses them at construction.
     - `prompt_column` (str, `"prompt"`), `columns` (list of str, all): which columns of `dataset` hold the
@@ -157,6 +163,8 @@ class TextGenEnv(TokenEnv):
        https://arxiv.org/abs/2210.01241
     3. A. Ng, D. Harada and S. Russell, "Policy Invariance Under Reward Transformations: Theory and
        Application to Reward Shaping", ICML 1999
+    4. Z. Shao et al., "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models", 2024,
+       https://arxiv.org/abs/2402.03300
     """
 
     def __init__(
@@ -173,6 +181,7 @@ class TextGenEnv(TokenEnv):
         min_new_tokens: int = 0,
         stop: str | Sequence[str] | None = None,
         split: str = "train",
+        group_size: int = 1,
         on_long_prompt: str = "truncate",
         prompt_column: str = "prompt",
         columns: Sequence[str] | None = None,
@@ -193,6 +202,7 @@ class TextGenEnv(TokenEnv):
             min_new_tokens=min_new_tokens,
             stop=stop,
             split=split,
+            group_size=group_size,
             on_long_prompt=on_long_prompt,
             prompt_column=prompt_column,
             columns=columns,
@@ -200,4 +210,4 @@ class TextGenEnv(TokenEnv):
             device=device,
             trust_remote_code=trust_remote_code,
         )
-        super().__init__(TextGenEpisodes(config, num_rows=1), render_mode)
+        super().__init__(TextGenEpisodes(config, num_rows=1), render_mode, config.group_size)

@@ -43,6 +43,7 @@ class TextGenConfig:
     min_new_tokens: int = 0
     stop: str | Sequence[str] | None = None
     split: str = "train"
+    group_size: int = 1
     on_long_prompt: str = "truncate"
     prompt_column: str = "prompt"
     columns: Sequence[str] | None = None
@@ -53,6 +54,7 @@ class TextGenConfig:
     def __post_init__(self) -> None:
         """Check what can be checked without reading anything."""
         self._set_room()
+        object.__setattr__(self, "group_size", positive_int("group_size", self.group_size))
         object.__setattr__(self, "min_new_tokens", _min_new_tokens(self.min_new_tokens, self.max_new_tokens))
         object.__setattr__(self, "stop", stop_strings(self.stop))
         check_choice("on_long_prompt", self.on_long_prompt, LONG_PROMPT_POLICIES)

@@ -26,4 +26,4 @@ class TextGenVectorEnv(TokenVectorEnv):
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
         config = TextGenConfig(**arguments)
-        super().__init__(TextGenEpisodes(config, num_envs), config.render_mode)
+        super().__init__(TextGenEpisodes(config, num_envs), config.render_mode, config.group_size)

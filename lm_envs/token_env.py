@@ -11,6 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from lm_envs.dialogue.partners.protocol import Message
 from lm_envs.environment_arguments import RENDER_FPS, RENDER_MODES, checked_options
+from lm_envs.episode_starts import EpisodeStarts
 from lm_envs.episodes import Episodes
 from lm_envs.rendering import EpisodeStream, EpisodeView, episode_text
 from lm_envs.rendering_image import episode_image
@@ -26,6 +27,7 @@ class TokenEnv(gym.Env[Observation, np.int64]):
     Args:
         episodes: Episodes in one row.
         render_mode: A mode of the metadata, or None.
+        group_size: How many consecutive episodes begin with each prompt that is drawn.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -33,8 +35,9 @@ class TokenEnv(gym.Env[Observation, np.int64]):
         "render_fps": RENDER_FPS,
     }
 
-    def __init__(self, episodes: Episodes, render_mode: str | None) -> None:
+    def __init__(self, episodes: Episodes, render_mode: str | None, group_size: int = 1) -> None:
         self._episodes = episodes
+        self._starts = EpisodeStarts(group_size)
         self._final_view: EpisodeView | None = None
         self._stream = EpisodeStream()
         self.render_mode = render_mode
@@ -58,7 +61,8 @@ class TokenEnv(gym.Env[Observation, np.int64]):
         """Begin an episode.
 
         Args:
-            seed: Starts the random numbers anew.
+            seed: Starts the random numbers anew. With a seed, or with ``index``, what is left of a group of episodes
+                is dropped.
             options: ``{"index": i}`` starts with prompt (or scenario) ``i`` of the split.
 
         Returns:
@@ -70,11 +74,14 @@ class TokenEnv(gym.Env[Observation, np.int64]):
         """
         super().reset(seed=seed)
         chosen = checked_options(options, ("index",)).get("index")
+        if chosen is not None or seed is not None:
+            self._starts.clear()
+        generators = [self.np_random]
         if chosen is None:
-            index = np.array([self.np_random.integers(self._episodes.n_starts)])
+            index, generators = self._starts.take(self._episodes.n_starts, generators)
         else:
             index = self._episodes.checked_indices([chosen], "index")
-        (info,) = self._episodes.start(_ROW, index, [self.np_random])
+        (info,) = self._episodes.start(_ROW, index, generators)
         self._final_view = None
         if self.render_mode == "human":
             self._stream.start(self._episodes.view(0))

@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from lm_envs.environment_arguments import RENDER_FPS, RENDER_MODES, checked_options
+from lm_envs.episode_starts import EpisodeStarts
 from lm_envs.episodes import Episodes
 from lm_envs.errors import ConfigurationError
 from lm_envs.rendering import episode_text, write_episode
@@ -35,6 +36,7 @@ class TokenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
     Args:
         episodes: Episodes in ``num_envs`` rows.
         render_mode: A mode of the metadata, or None.
+        group_size: How many episodes begin with each prompt that is drawn: those that begin next, in row order.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -43,9 +45,10 @@ class TokenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
 
-    def __init__(self, episodes: Episodes, render_mode: str | None) -> None:
+    def __init__(self, episodes: Episodes, render_mode: str | None, group_size: int = 1) -> None:
         self.num_envs = episodes.num_rows
         self._episodes = episodes
+        self._starts = EpisodeStarts(group_size)
         self._generators: list[np.random.Generator | None] = [None] * self.num_envs
         self._seeds: list[int | None] = [None] * self.num_envs
         self.render_mode = render_mode
@@ -75,7 +78,8 @@ class TokenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         """Begin an episode in every row.
 
         Args:
-            seed: Row ``i`` is seeded with ``seed + i``, or with the i-th of a list; None goes on.
+            seed: Row ``i`` is seeded with ``seed + i``, or with the i-th of a list; None goes on. With any seed, or
+                with ``indices``, what is left of a group of episodes is dropped.
             options: ``{"indices": [...]}`` starts row ``i`` with the i-th of these prompts of the split;
                 ``{"reset_mask": mask}`` restarts only the rows where the bool array ``mask`` is True.
 
@@ -93,6 +97,8 @@ class TokenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         for row in rows:
             if seeds[row] is not None:
                 self._generators[row], self._seeds[row] = seeding.np_random(seeds[row])
+        if indices is not None or any(seeds[row] is not None for row in rows):
+            self._starts.clear()
         infos = self._begin(rows, None if indices is None else indices[rows])
         return self._episodes.observation(), self._add_infos({}, rows, infos)
 
@@ -155,10 +161,10 @@ class TokenVectorEnv(VectorEnv[Observation, IntArray, npt.NDArray[Any]]):
         return generator
 
     def _begin(self, rows: IntArray, indices: npt.NDArray[np.int64] | None = None) -> list[dict[str, Any]]:
-        """Begin episodes in ``rows``, each by its own generator: what they start with is drawn unless given."""
+        """Begin episodes in ``rows``: what they start with is drawn unless given."""
         generators = [self._generator(row) for row in rows]
         if indices is None:
-            indices = np.array([rng.integers(self._episodes.n_starts) for rng in generators], dtype=np.int64)
+            indices, generators = self._starts.take(self._episodes.n_starts, generators)
         return self._episodes.start(rows, indices, generators)
 
     def _add_infos(

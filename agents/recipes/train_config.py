@@ -129,9 +129,10 @@ class TrainConfig:
         return {**self.env_kwargs, **chosen, "model": self.model, "device": self.device}
 
     def evaluation_kwargs(self) -> dict[str, Any]:
-        """The same for evaluations: without shaping, which leaves the return as it is and scores every prefix."""
+        """The same for evaluations: each prompt once, and no shaping, which scores every prefix for the same return."""
         plain = {"shaping": False} if "shaping" in environment_arguments(self.env_id) else {}
-        return {**self.environment_kwargs(), **plain}
+        kwargs = {key: value for key, value in self.environment_kwargs().items() if key != "group_size"}
+        return {**kwargs, **plain}
 
     def wrapper(self) -> WrapperStack | None:
         """What wraps the environment, for ``wrapper_class``; None for nothing."""

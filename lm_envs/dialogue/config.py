@@ -44,13 +44,14 @@ class DialogueConfig:
     on_overflow: str = "end"
     stop: str | Sequence[str] | None = None
     split: str = "train"
+    group_size: int = 1
     render_mode: str | None = None
     device: str = "cpu"
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading anything."""
-        for name in ("max_tokens", "max_turns", "max_turn_tokens", "max_user_tokens"):
+        for name in ("max_tokens", "max_turns", "max_turn_tokens", "max_user_tokens", "group_size"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         object.__setattr__(self, "stop", stop_strings(self.stop))
         check_choice("actions", self.actions, ACTIONS)

@@ -62,6 +62,10 @@ class DialogueEnv(TokenEnv):
     which also makes the partner's choices. `reset(options={"index": i})` starts with scenario `i` instead
     (`{"indices": [...]}` in the vector environment). The observation holds the user's first turn.
 
+    With `group_size` above 1 each scenario that is drawn is handed out so many times in a row, as in `TextGen-v0`, with
+    one seed for the partner's choices: conversations of a group have the same first turn, and the same answers for as
+    long as the agent says the same.
+
     ## Episode End
     A turn of the agent ends with the template's end-of-turn token, an end-of-text token, a stop string, or after
     `max_turn_tokens` tokens; the template's frame is then completed. `terminated` is True, and
@@ -125,6 +129,8 @@ class DialogueEnv(TokenEnv):
       drops the oldest turns from the observation, never the system message.
     - `stop` (str or list of str): strings that end a turn of the agent.
     - `split` (str, `"train"`): `"train"`, `"validation"` or `"test"`.
+    - `group_size` (int, 1): how many episodes begin with each scenario that is drawn, see above. For algorithms that
+      compare episodes of one scenario, such as GRPO [2].
     - `render_mode` (str): `"ansi"`: `render()` returns the coloured text of the conversation; `"human"`: it appears on
       standard output as it goes on; `"rgb_array"`: `render()` returns a picture of it, uint8 `(360, 640, 3)`.
     - `device` (str, `"cpu"`): where rewards and partners that need a language model run it.
@@ -141,6 +147,8 @@ class DialogueEnv(TokenEnv):
     ## References
     1. J. Schatzmann et al., "Agenda-Based User Simulation for Bootstrapping a POMDP Dialogue System", NAACL 2007,
        https://aclanthology.org/N07-2038/
+    2. Z. Shao et al., "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models", 2024,
+       https://arxiv.org/abs/2402.03300
     """
 
     _episodes: DialogueEpisodes
@@ -163,6 +171,7 @@ class DialogueEnv(TokenEnv):
         on_overflow: str = "end",
         stop: str | Sequence[str] | None = None,
         split: str = "train",
+        group_size: int = 1,
         render_mode: str | None = None,
         device: str = "cpu",
         trust_remote_code: bool = False,
@@ -184,11 +193,12 @@ class DialogueEnv(TokenEnv):
             on_overflow=on_overflow,
             stop=stop,
             split=split,
+            group_size=group_size,
             render_mode=render_mode,
             device=device,
             trust_remote_code=trust_remote_code,
         )
-        super().__init__(DialogueEpisodes(config, num_rows=1), render_mode)
+        super().__init__(DialogueEpisodes(config, num_rows=1), render_mode, config.group_size)
 
     @property
     def turn_end_id(self) -> int:

@@ -27,7 +27,7 @@ class DialogueVectorEnv(TokenVectorEnv):
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
         config = DialogueConfig(**arguments)
-        super().__init__(DialogueEpisodes(config, num_envs), config.render_mode)
+        super().__init__(DialogueEpisodes(config, num_envs), config.render_mode, config.group_size)
 
     @property
     def turn_end_id(self) -> int:

@@ -54,7 +54,8 @@ class QAEnv(TokenEnv):
     ## Starting State
     A question drawn uniformly, with replacement, from the chosen split, by `np_random`. `reset(options={"index": i})`
     starts with question `i` instead (`{"indices": [...]}` in the vector environment). Of a prompt longer than
-    `max_prompt_tokens` the end is kept, and the begin-of-text token where the tokenizer sets one.
+    `max_prompt_tokens` the end is kept, and the begin-of-text token where the tokenizer sets one. With `group_size`
+    above 1 each question that is drawn is handed out so many times in a row, as in `TextGen-v0`.
 
     ## Episode End
     `terminated` is True, and `info["stop_reason"]` tells why, when the agent
@@ -103,6 +104,8 @@ class QAEnv(TokenEnv):
     - `max_prompt_tokens` (int, 96), `max_new_tokens` (int, 16): room for the question, and the token budget.
     - `stop` (str or list of str): strings that end the answer.
     - `split` (str, `"train"`): `"train"`, `"validation"` or `"test"`.
+    - `group_size` (int, 1): how many episodes begin with each question that is drawn, see above. For algorithms that
+      compare episodes of one question, such as GRPO [3].
     - `render_mode` (str): `"ansi"`, `"human"` or `"rgb_array"`, as in `TextGen-v0`.
     - `device` (str, `"cpu"`): where rewards that need a language model run it.
     - `trust_remote_code` (bool, False): run code that comes with the model. Only for models that you trust.
@@ -119,6 +122,8 @@ class QAEnv(TokenEnv):
        https://arxiv.org/abs/1606.05250
     2. N. Lambert et al., "Tulu 3: Pushing Frontiers in Open Language Model Post-Training", 2024,
        https://arxiv.org/abs/2411.15124
+    3. Z. Shao et al., "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models", 2024,
+       https://arxiv.org/abs/2402.03300
     """
 
     def __init__(
@@ -136,6 +141,7 @@ class QAEnv(TokenEnv):
         max_new_tokens: int = 16,
         stop: str | Sequence[str] | None = None,
         split: str = "train",
+        group_size: int = 1,
         render_mode: str | None = None,
         device: str = "cpu",
         trust_remote_code: bool = False,
@@ -154,8 +160,9 @@ class QAEnv(TokenEnv):
             max_new_tokens=max_new_tokens,
             stop=stop,
             split=split,
+            group_size=group_size,
             render_mode=render_mode,
             device=device,
             trust_remote_code=trust_remote_code,
         )
-        super().__init__(QAEpisodes(config, num_rows=1), render_mode)
+        super().__init__(QAEpisodes(config, num_rows=1), render_mode, config.group_size)

@@ -24,4 +24,4 @@ class QAVectorEnv(TokenVectorEnv):
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
         config = QAConfig(**arguments)
-        super().__init__(QAEpisodes(config, num_envs), config.render_mode)
+        super().__init__(QAEpisodes(config, num_envs), config.render_mode, config.group_size)

@@ -40,13 +40,14 @@ class TaggingConfig:
     max_tokens: int = 64
     on_long_sentence: str = "raise"
     split: str = "train"
+    group_size: int = 1
     render_mode: str | None = None
     device: str = "cpu"
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         """Check what can be checked without reading anything."""
-        for name in ("max_words", "max_tokens"):
+        for name in ("max_words", "max_tokens", "group_size"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         for name in ("token_column", "label_column"):
             if not isinstance(value := getattr(self, name), int) or isinstance(value, bool):

@@ -60,7 +60,8 @@ class TaggingEnv(TokenEnv):
 
     ## Starting State
     A sentence drawn uniformly, with replacement, from the chosen split, by `np_random`. `reset(options={"index": i})`
-    starts with sentence `i` instead (`{"indices": [...]}` in the vector environment).
+    starts with sentence `i` instead (`{"indices": [...]}` in the vector environment). With `group_size` above 1 each
+    sentence that is drawn is handed out so many times in a row, as in `TextGen-v0`.
 
     ## Episode End
     `terminated` is True when the last word has its label; `truncated` is always False.
@@ -94,6 +95,8 @@ class TaggingEnv(TokenEnv):
     - `max_words` (int, 32), `max_tokens` (int, 64): the longest sentence.
     - `on_long_sentence` (str, `"raise"`): `"raise"` an error for a longer one, or `"truncate"` it: leave out its end.
     - `split` (str, `"train"`): `"train"`, `"validation"` or `"test"`.
+    - `group_size` (int, 1): how many episodes begin with each sentence that is drawn, see above. For algorithms that
+      compare episodes of one sentence, such as GRPO [3].
     - `render_mode` (str): `"ansi"`: `render()` returns the coloured text of the episode; `"human"`: it appears on
       standard output as it goes on; `"rgb_array"`: `render()` returns a picture of it, uint8 `(360, 640, 3)`.
     - `device` (str, `"cpu"`): where rewards that need a language model run it.
@@ -111,6 +114,8 @@ class TaggingEnv(TokenEnv):
        https://aclanthology.org/W95-0107/
     2. E. Tjong Kim Sang and F. De Meulder, "Introduction to the CoNLL-2003 Shared Task", 2003,
        https://aclanthology.org/W03-0419/
+    3. Z. Shao et al., "DeepSeekMath: Pushing the Limits of Mathematical Reasoning in Open Language Models", 2024,
+       https://arxiv.org/abs/2402.03300
     """
 
     _episodes: TaggingEpisodes
@@ -130,6 +135,7 @@ class TaggingEnv(TokenEnv):
         max_tokens: int = 64,
         on_long_sentence: str = "raise",
         split: str = "train",
+        group_size: int = 1,
         render_mode: str | None = None,
         device: str = "cpu",
         trust_remote_code: bool = False,
@@ -148,11 +154,12 @@ class TaggingEnv(TokenEnv):
             max_tokens=max_tokens,
             on_long_sentence=on_long_sentence,
             split=split,
+            group_size=group_size,
             render_mode=render_mode,
             device=device,
             trust_remote_code=trust_remote_code,
         )
-        super().__init__(TaggingEpisodes(config, num_rows=1), render_mode)
+        super().__init__(TaggingEpisodes(config, num_rows=1), render_mode, config.group_size)
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class TaggingVectorEnv(TokenVectorEnv):
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
         config = TaggingConfig(**arguments)
-        super().__init__(TaggingEpisodes(config, num_envs), config.render_mode)
+        super().__init__(TaggingEpisodes(config, num_envs), config.render_mode, config.group_size)
 
     @property
     def label_names(self) -> tuple[str, ...]:
