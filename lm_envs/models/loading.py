@@ -66,7 +66,7 @@ def load_language_model(
         ModelError: There is no such model here or on the hub; it is no causal language model; its weights are
             damaged, incomplete or not finite; or the device is not there.
     """
-    return _shared(_read_language_model, name, device, dtype, trust_remote_code)
+    return shared(_read_language_model, name, device, dtype, trust_remote_code)
 
 
 def load_encoder(
@@ -85,7 +85,7 @@ def load_encoder(
         ModelError: There is no such model here or on the hub; it has an encoder and a decoder; its weights are
             damaged, incomplete or not finite; or the device is not there.
     """
-    return _shared(_read_encoder, name, device, dtype, trust_remote_code)
+    return shared(_read_encoder, name, device, dtype, trust_remote_code)
 
 
 def is_encoder(name: str) -> bool:
@@ -106,10 +106,23 @@ def is_encoder(name: str) -> bool:
         return checks.is_encoder(AutoConfig.from_pretrained(source))
 
 
-def _shared(
+def shared(
     read: Callable[..., PreTrainedModel], name: str, device: str | torch.device, dtype: str, trust_remote_code: bool
 ) -> PreTrainedModel:
-    torch_dtype, torch_device = _torch_dtype(dtype), _torch_device(device)
+    """Return what ``read`` returns, the same object for the same arguments while anybody holds it.
+
+    Args:
+        read: ``read(name, source, dtype, device, trust_remote_code)``, where ``source`` is a folder or a hub id.
+        name: An alias, a Hugging Face id, or a local folder; one whose files changed is read anew.
+        device: Where the weights go.
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        trust_remote_code: Run code that comes with the model.
+
+    Raises:
+        UnknownNameError: ``name`` is almost an alias, or ``dtype`` is unknown.
+        ModelError: There is no such folder or device, or what ``read`` raises.
+    """
+    torch_dtype, torch_device = _torch_dtype(dtype), find_device(device)
     source = resolve(name)
     key = (read.__name__, source, _signature(source), str(torch_device), str(torch_dtype), trust_remote_code)
     with _lock:
@@ -138,7 +151,7 @@ def _read_language_model(
     def check(config: PreTrainedConfig) -> None:
         checks.check_causal(name, config, trust_remote_code)
 
-    return _read_model(AutoModelForCausalLM, check, name, source, dtype, device, trust_remote_code)
+    return read_model(AutoModelForCausalLM, check, name, source, dtype, device, trust_remote_code)
 
 
 def _read_encoder(
@@ -149,10 +162,10 @@ def _read_encoder(
     def check(config: PreTrainedConfig) -> None:
         checks.check_one_part(name, config)
 
-    return _read_model(AutoModel, check, name, source, dtype, device, trust_remote_code, unused="pooler.")
+    return read_model(AutoModel, check, name, source, dtype, device, trust_remote_code, unused="pooler.")
 
 
-def _read_model(
+def read_model(
     auto_class: Any,
     check: Callable[[PreTrainedConfig], None],
     name: str,
@@ -162,6 +175,21 @@ def _read_model(
     trust_remote_code: bool,
     unused: str | None = None,
 ) -> PreTrainedModel:
+    """Read a model's weights, check them, and freeze them.
+
+    Args:
+        auto_class: The class of transformers that knows the architecture.
+        check: Raises where the configuration is that of another kind of model; called before any weight is read.
+        name: The model's name as the user gave it.
+        source: The folder or hub id that the name stands for.
+        dtype: What it computes in.
+        device: Where the weights go.
+        trust_remote_code: Run code that comes with the model.
+        unused: Beginning of the names of weights that may be missing because nobody uses them.
+
+    Raises:
+        ModelError: It cannot be read, or its weights are incomplete or not finite.
+    """
     from transformers import AutoConfig
 
     with quiet_transformers(progress_bars=not Path(source).is_dir()):
@@ -201,7 +229,12 @@ def _torch_dtype(dtype: str) -> torch.dtype:
     return getattr(torch, name)
 
 
-def _torch_device(device: str | torch.device) -> torch.device:
+def find_device(device: str | torch.device) -> torch.device:
+    """The device of a name, ``"auto"`` among them.
+
+    Raises:
+        ModelError: It is not there.
+    """
     import torch
 
     if device == "auto":

@@ -93,6 +93,18 @@ def registered(name: str) -> Callable[..., Any]:
     return _registered[name]
 
 
+def parameters(name: str) -> list[inspect.Parameter]:
+    """The parameters of the reward that is registered under ``name``, in order.
+
+    Raises:
+        UnknownNameError: Nothing is registered under ``name``.
+    """
+    factory = registered(name)
+    signature = list(inspect.signature(factory).parameters.values())
+    texts = ("prompts", "completions") if _is_reward(factory) else ()
+    return [parameter for parameter in signature if parameter.name not in texts]
+
+
 def _is_reward(factory: Callable[..., Any]) -> bool:
     """Whether ``factory`` is a reward itself and not what makes one."""
     return not inspect.isclass(factory) and "completions" in inspect.signature(factory).parameters
@@ -108,9 +120,7 @@ def _is_redefinition(old: Any, new: Any) -> bool:
 
 
 def _check_parameters(name: str, factory: Callable[..., Any], params: dict[str, Any]) -> None:
-    signature = list(inspect.signature(factory).parameters.values())
-    if _is_reward(factory):
-        signature = [p for p in signature if p.name not in ("prompts", "completions")]
+    signature = parameters(name)
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature):
         known = [p.name for p in signature]
         for param in params:

@@ -16,6 +16,9 @@ from lm_envs.rewards.combination import RewardSum, RewardTerm
 from lm_envs.rewards.protocol import EXPECTED, RewardFunction, reward_name
 
 
+_NAMED = re.compile(r"[A-Za-z_]\w*\s*=")  # a path or an address with an equals sign is not of this form
+
+
 def make_reward(spec: Any) -> RewardSum:
     """Make a weighted sum of rewards.
 
@@ -23,7 +26,8 @@ def make_reward(spec: Any) -> RewardSum:
         spec: One of
 
             - a function ``reward(prompts, completions, **columns) -> list[float]``, plain or ``async``;
-            - a registered name, with parameters if need be: ``"bleu"``, ``"length:target=20,unit=words"``;
+            - a registered name, with parameters if need be: ``"bleu"``, ``"length:target=20,unit=words"``; the first
+              parameter needs no name: ``"model:FOLDER"``, ``"remote:http://127.0.0.1:8000,timeout=5"``;
             - a mapping from functions or names to weights: ``{"sentiment": 1.0, "repetition": 0.2}``;
             - a list of any of these;
             - a ``RewardSum``.
@@ -57,17 +61,26 @@ def _terms(spec: Any, weight: float) -> Iterator[RewardTerm]:
 
 
 def _parse(text: str) -> tuple[str, dict[str, Any]]:
-    """Split ``"length:target=20,unit=words"`` into the name and the parameters."""
-    name, _, rest = text.partition(":")
+    """Split ``"length:target=20,unit=words"`` or ``"length:20,unit=words"`` into the name and the parameters."""
+    name, _, rest = (part.strip() for part in text.partition(":"))
+    parts = re.split(rf",(?=\s*{_NAMED.pattern})", rest) if rest else []
     params: dict[str, Any] = {}
-    for part in re.split(r",(?=\s*[A-Za-z_]\w*\s*=)", rest) if rest.strip() else []:
-        key, equals, value = part.partition("=")
-        if not equals or not key.strip().isidentifier():
-            raise ConfigurationError(
-                f"cannot read the reward {text!r}: expected 'name:parameter=value,parameter=value', got {part!r}."
-            )
+    if parts and not _NAMED.match(parts[0]):
+        params[_first_parameter(name, text)] = _literal(parts.pop(0).strip())
+    for part in parts:
+        key, _, value = part.partition("=")
+        if key.strip() in params:
+            raise ConfigurationError(f"the reward {text!r} has the parameter {key.strip()!r} twice. Leave one out.")
         params[key.strip()] = _literal(value.strip())
-    return name.strip(), params
+    return name, params
+
+
+def _first_parameter(name: str, text: str) -> str:
+    """The parameter that a value without a name is for."""
+    own = [p for p in registry.parameters(name) if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    if not own:
+        raise ConfigurationError(f"the reward {name!r} takes no parameters, got {text!r}. Write {name!r}.")
+    return own[0].name
 
 
 def _literal(text: str) -> Any:

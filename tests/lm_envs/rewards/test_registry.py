@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lm_envs.errors import ConfigurationError, UnknownNameError
-from lm_envs.rewards import Length, get, make_reward, names, register, registered, registry
+from lm_envs.rewards import Length, Regex, get, make_reward, names, register, registered, registry
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,9 @@ def test_unknown_name() -> None:
         ({"length": True}, "finite number, got True"),
         ({"length": {"target": 3}}, "Parameters belong into the name: {'length:parameter=value': 1.0}"),
         ({shout: None}, "weight of the reward 'shout'"),
-        ("length:20", "expected 'name:parameter=value,parameter=value', got '20'"),
+        ("length:unit", "target of the reward 'length' has to be an integer >= 1, got 'unit'"),
+        ("sentiment:good", "the reward 'sentiment' takes no parameters, got 'sentiment:good'"),
+        ("length:20,target=3", "'length:20,target=3' has the parameter 'target' twice"),
         ("length:target=3,tar=4", "unknown parameter of the reward 'length' 'tar'. Did you mean 'target'"),
     ],
 )
@@ -125,6 +127,10 @@ def test_bad_specifications(spec: Any, message: str) -> None:
         (" length : target = 3 , unit = characters ", Length(3, "characters")),
         ("length:unit='tokens'", Length(unit="tokens")),
         ("regex:pattern=^a,b:c=?d$", get("regex", pattern="^a,b:c=?d$")),
+        ("length:20", Length(20)),
+        ("length: 20 , unit=tokens", Length(20, "tokens")),
+        ("regex:http://127.0.0.1:8000/a=b,mode=fullmatch", Regex("http://127.0.0.1:8000/a=b", "fullmatch")),
+        ("regex:runs/a,b", Regex("runs/a,b")),
     ],
 )
 def test_parameters_in_a_name(spec: str, expected: Any) -> None:
