@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from agents.buffers.maskable_rollout_buffer import MaskableSequenceRolloutBuffer as MaskableSequenceRolloutBuffer
     from agents.buffers.sequence_replay_buffer import SequenceReplayBuffer as SequenceReplayBuffer
     from agents.buffers.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
+    from agents.callbacks.nlpo_mask import NLPOMaskCallback as NLPOMaskCallback
     from agents.callbacks.reference_kl import ReferenceKLCallback as ReferenceKLCallback
     from agents.callbacks.rollout_buffer import RolloutBufferCallback as RolloutBufferCallback
     from agents.callbacks.token_rewards import TokenRewardsCallback as TokenRewardsCallback
     from agents.policies.actor_critic import LMActorCriticPolicy as LMActorCriticPolicy
     from agents.policies.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
+    from agents.policies.nlpo_policy import LMNLPOPolicy as LMNLPOPolicy
     from agents.policies.q_policy import LMQPolicy as LMQPolicy
     from agents.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
     from agents.vec_env import make_lm_vec_env as make_lm_vec_env
@@ -26,8 +28,10 @@ _LAZY = {
     "GymnasiumVecEnv": "agents.vec_env",
     "LMActorCriticPolicy": "agents.policies.actor_critic",
     "LMMaskableActorCriticPolicy": "agents.policies.maskable_policy",
+    "LMNLPOPolicy": "agents.policies.nlpo_policy",
     "LMQPolicy": "agents.policies.q_policy",
     "MaskableSequenceRolloutBuffer": "agents.buffers.maskable_rollout_buffer",
+    "NLPOMaskCallback": "agents.callbacks.nlpo_mask",
     "ReferenceKLCallback": "agents.callbacks.reference_kl",
     "RolloutBufferCallback": "agents.callbacks.rollout_buffer",
     "SequenceReplayBuffer": "agents.buffers.sequence_replay_buffer",

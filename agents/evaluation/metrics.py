@@ -170,7 +170,8 @@ def evaluate_agent(
 
 def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
     """The pretrained model that a policy started from, as a policy: same temperature, frozen weights shared."""
-    arguments = {**policy._get_constructor_parameters(), "trainable": "heads", "value": "shared"}
+    own = LMActorCriticPolicy._get_constructor_parameters(policy)  # not those of a subclass: the model masks nothing
+    arguments = {**own, "trainable": "heads", "value": "shared"}
     with seeded(0):  # its heads are initialised at random, which training must not notice
         return LMActorCriticPolicy(**arguments).to(policy.device)
 

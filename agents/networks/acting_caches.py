@@ -12,7 +12,7 @@ from agents.networks.trained_model import TrainedModel
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.slot_cache import SlotCache
 
-MOST_CACHES = 4  # a rollout and an evaluation, with two models each
+MOST_CACHES = 6  # a rollout and an evaluation, with an actor, a critic and a mask each
 
 
 class ActingCaches:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch as th
 
+from agents.networks.token_mask import PackedMask
 from lm_envs.inference.fast_linear import product
 from lm_envs.inference.output_layer import OutputLayer
 
@@ -23,7 +24,7 @@ LOWEST_LOGIT = -1e30  # of illegal tokens: probability 0, and unlike minus infin
 
 
 def token_log_probs(
-    layer: OutputLayer, hidden: th.Tensor, actions: th.Tensor, mask: th.Tensor | None = None
+    layer: OutputLayer, hidden: th.Tensor, actions: th.Tensor, mask: th.Tensor | PackedMask | None = None
 ) -> tuple[th.Tensor, th.Tensor]:
     """Log-probabilities of the actions and entropies of the distributions, differentiable, in chunks.
 
@@ -47,7 +48,7 @@ class _TokenLogProbs(th.autograd.Function):
         weight: th.Tensor,
         bias: th.Tensor | None,
         actions: th.Tensor,
-        mask: th.Tensor | None,
+        mask: th.Tensor | PackedMask | None,
         layer: OutputLayer,
     ) -> tuple[th.Tensor, th.Tensor]:
         n_rows, vocab_size = hidden.shape[0], weight.shape[0]
@@ -55,7 +56,7 @@ class _TokenLogProbs(th.autograd.Function):
         entropy, log_normaliser = th.empty_like(log_prob), th.empty_like(log_prob)
         keep = any(ctx.needs_input_grad) and layer.softcap is None and n_rows * vocab_size <= KEPT_ELEMENTS
         kept = hidden.new_empty((n_rows, vocab_size), dtype=th.float32) if keep else None
-        for part in _chunks(hidden, vocab_size):
+        for part in row_chunks(hidden, vocab_size):
             logits = layer.logits(hidden[part])
             if mask is not None:
                 logits.masked_fill_(mask[part] == 0, LOWEST_LOGIT)
@@ -69,13 +70,14 @@ class _TokenLogProbs(th.autograd.Function):
             log_normaliser[part] = normaliser
         if mask is not None:
             log_prob.masked_fill_(_is_illegal(mask, actions), float("-inf"))
-        ctx.save_for_backward(hidden, weight, bias, actions, mask, log_normaliser, entropy, kept)
-        ctx.layer = layer
+        ctx.save_for_backward(hidden, weight, bias, actions, log_normaliser, entropy, kept)
+        ctx.layer, ctx.mask = layer, mask
         return log_prob, entropy
 
     @staticmethod
     def backward(ctx: Any, *grads: th.Tensor) -> tuple[th.Tensor | None, ...]:
-        hidden, weight, bias, actions, mask, log_normaliser, entropy, kept = ctx.saved_tensors
+        hidden, weight, bias, actions, log_normaliser, entropy, kept = ctx.saved_tensors
+        mask = ctx.mask
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         hidden_grad = th.empty_like(hidden) if wants_hidden else None
         weight_grad = th.zeros_like(weight) if wants_weight else None
@@ -83,7 +85,7 @@ class _TokenLogProbs(th.autograd.Function):
         log_prob_grad = grads[0] if mask is None else grads[0].masked_fill(_is_illegal(mask, actions), 0.0)
         wants_entropy = bool(grads[1].any())
         transposed = weight.T.contiguous() if wants_hidden else weight
-        for part in _chunks(hidden, weight.shape[0]):
+        for part in row_chunks(hidden, weight.shape[0]):
             slope = None
             if kept is None:
                 probs, slope = _probs_and_slope(ctx.layer, hidden[part], log_normaliser[part])
@@ -105,7 +107,9 @@ class _TokenLogProbs(th.autograd.Function):
         return hidden_grad, weight_grad, bias_grad, None, None, None
 
 
-def _is_illegal(mask: th.Tensor, actions: th.Tensor) -> th.Tensor:
+def _is_illegal(mask: th.Tensor | PackedMask, actions: th.Tensor) -> th.Tensor:
+    if isinstance(mask, PackedMask):
+        return ~mask.at(actions)
     return mask.gather(1, actions[:, None]).squeeze(1) == 0
 
 
@@ -138,7 +142,8 @@ def _logits_grad(
     return grad.scatter_add_(1, actions, log_prob_grad)
 
 
-def _chunks(hidden: th.Tensor, vocab_size: int) -> Iterator[slice]:
+def row_chunks(hidden: th.Tensor, vocab_size: int) -> Iterator[slice]:
+    """Parts of the rows of ``hidden`` ``(n, hidden_size)`` so small that the logits of one part may be held."""
     n_rows = hidden.shape[0]
     elements = CHUNK_ELEMENTS.get(hidden.device.type, CHUNK_ELEMENTS["cuda"])
     size = max(MIN_CHUNK_ROWS, elements // vocab_size)
