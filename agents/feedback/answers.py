@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class Item:
             see it.
 
     Raises:
-        DataError: Too few or too many completions, equal ones, or another number of sources.
+        DataError: Too few or too many completions, equal ones, another number of sources, or something that is no text.
     """
 
     prompt: str
@@ -37,8 +37,8 @@ class Item:
         object.__setattr__(self, "completions", tuple(self.completions))
         object.__setattr__(self, "sources", tuple(self.sources))
         texts = (self.prompt, *self.completions, *self.sources)
-        if not all(isinstance(text, str) for text in texts):
-            raise DataError(f"prompt, completions and sources of an item have to be texts; got {texts!r:.200}.")
+        if not all(map(_is_text, texts)):
+            raise DataError(f"prompt, completions and sources of an item have to be whole texts; got {texts!r:.200}.")
         if not 2 <= len(self.completions) <= MOST_COMPLETIONS:
             raise DataError(
                 f"an item compares 2 to {MOST_COMPLETIONS} completions; got {len(self.completions)} for the prompt "
@@ -87,46 +87,49 @@ class Answer:
         Raises:
             DataError: Nothing is said, two things exclude each other, or there is no such completion.
         """
+        for problem in self._problems(item):
+            raise DataError(f"{problem}.")
+
+    def _problems(self, item: Item) -> Iterator[str]:
+        """What is wrong, the first thing first; later things may be looked at only where there is no earlier one."""
         n = len(item.completions)
         says = self.best is not None or self.tie or any(r is not None for r in self.ratings) or self.edit is not None
-        problems = {
-            "an answer says something: a choice, a tie, ratings, an edit, a flag or a skip": not (
-                says or self.flag is not None or self.skip
-            ),
-            "a skip says nothing else": self.skip and says,
-            "a tie has no best completion": self.tie and self.best is not None,
-            f"the best completion is a number from 0 to {n - 1}; got {self.best!r}": self.best is not None
-            and not _is_index(self.best, n),
-            f"ratings are {n} numbers from 1 to 5, or None; got {self.ratings!r:.80}": bool(self.ratings)
-            and (len(self.ratings) != n or not all(map(_is_rating, self.ratings))),
-            "an edit is a text, with the number of the completion that it improves": (self.edit is None)
-            != (self.edited is None)
-            or (self.edit is not None and not isinstance(self.edit, str))
-            or (self.edited is not None and not _is_index(self.edited, n)),
-        }
-        problems |= self._edit_problems(item) if not any(problems.values()) else {}
-        for problem, is_so in problems.items():
-            if is_so:
-                raise DataError(f"{problem}.")
+        if not isinstance(self.tie, bool) or not isinstance(self.skip, bool):
+            yield f"tie and skip are true or false; got {self.tie!r:.80} and {self.skip!r:.80}"
+        if not (says or self.flag is not None or self.skip):
+            yield "an answer says something: a choice, a tie, ratings, an edit, a flag or a skip"
+        if self.skip and says:
+            yield "a skip says nothing else"
+        if self.tie and self.best is not None:
+            yield "a tie has no best completion"
+        if self.best is not None and not _is_index(self.best, n):
+            yield f"the best completion is a number from 0 to {n - 1}; got {self.best!r:.80}"
+        if self.ratings and (len(self.ratings) != n or not all(map(_is_rating, self.ratings))):
+            yield f"ratings are {n} numbers from 1 to 5, or None; got {self.ratings!r:.80}"
+        if self.flag is not None and not _is_text(self.flag):
+            yield f"a flag is a text; got {self.flag!r:.80}"
+        if self.edit is not None or self.edited is not None:
+            yield from self._edit_problems(item)
 
-    def _edit_problems(self, item: Item) -> dict[str, bool]:
-        if self.edit is None or self.edited is None:
-            return {}
-        return {
-            "an edit is not empty": not self.edit.strip(),
-            "an edit changes the completion": self.edit == item.completions[self.edited],
-        }
+    def _edit_problems(self, item: Item) -> Iterator[str]:
+        if not _is_text(self.edit) or not _is_index(self.edited, len(item.completions)):
+            yield "an edit is a text, with the number of the completion that it improves"
+        elif not str(self.edit).strip():
+            yield "an edit is not empty"
+        elif self.edit == item.completions[int(self.edited or 0)]:
+            yield "an edit changes the completion"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, without what was not said."""
-        return {key: value for key, value in asdict(self).items() if value not in (None, False, ())}
+        said = {key: value for key, value in asdict(self).items() if value is not None and value is not False}
+        return {key: value for key, value in said.items() if value != ()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Answer:
         """The answer that :meth:`to_dict` gave.
 
         Raises:
-            DataError: There are other keys, or a value of another type.
+            DataError: There are other keys, or the ratings are no list. :meth:`check` looks at the values.
         """
         unknown = sorted(set(values) - set(cls.__dataclass_fields__))
         if unknown:
@@ -156,6 +159,11 @@ class GivenAnswer:
     annotator: str
     answer: Answer
     time: float
+
+
+def _is_text(value: Any) -> bool:
+    """Whether this is a text that can be written as UTF-8, that is, without halves of characters."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _is_index(value: Any, n: int) -> bool:

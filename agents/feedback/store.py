@@ -17,14 +17,14 @@ VERSION = 1
 BUSY_SECONDS = 30.0
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS items (
+CREATE TABLE items (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     fingerprint TEXT NOT NULL UNIQUE,
     prompt TEXT NOT NULL,
     completions TEXT NOT NULL,
     sources TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS answers (
+CREATE TABLE answers (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     item_id INTEGER NOT NULL REFERENCES items (id),
     annotator TEXT NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS answers (
     request TEXT UNIQUE,
     time REAL NOT NULL
 );
-CREATE INDEX IF NOT EXISTS answers_by_annotator ON answers (annotator, item_id, number);
+CREATE INDEX answers_by_annotator ON answers (annotator, item_id, number);
 """
 
 
@@ -73,15 +73,22 @@ class FeedbackStore:
         if not self.path.parent.is_dir():
             raise ConfigurationError(f"there is no folder {str(self.path.parent)!r} for the feedback file.")
         with self._connected() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if _version(db) != VERSION:
+                self._make_tables(db)
+            _use_write_ahead_log(db)
+
+    def _make_tables(self, db: sqlite3.Connection) -> None:
+        """Make the tables in a file that has none, unless another process has done so by now."""
+        with _transaction(db):
+            version = _version(db)
             (n_tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if version > VERSION or (version == 0 and n_tables):
                 raise DataError(
                     f"{str(self.path)!r} is an SQLite file, but no store of feedback that this version reads."
                 )
             if version == 0:
-                db.execute("PRAGMA journal_mode = WAL")
-                db.executescript(_SCHEMA)
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
                 db.execute(f"PRAGMA user_version = {VERSION}")
 
     def add_items(self, items: Iterable[Item]) -> int:
@@ -121,11 +128,12 @@ class FeedbackStore:
 
     def next_item(self, annotator: str) -> tuple[int, Item] | None:
         """The first item that ``annotator`` has not answered, with its number; None where all are."""
+        name = annotator_name(annotator)
         with self._connected() as db:
             row = db.execute(
                 "SELECT id, prompt, completions, sources FROM items WHERE id NOT IN "
                 f"(SELECT item_id FROM ({_CURRENT}) WHERE annotator = ?) ORDER BY id LIMIT 1",
-                (annotator,),
+                (name,),
             ).fetchone()
         return None if row is None else (row[0], _item(*row[1:]))
 
@@ -186,9 +194,10 @@ class FeedbackStore:
 
     def progress(self, annotator: str) -> Progress:
         """How far ``annotator`` is."""
+        name = annotator_name(annotator)
         with self._connected() as db:
             (total,) = db.execute("SELECT count(*) FROM items").fetchone()
-            (done,) = db.execute(f"SELECT count(*) FROM ({_CURRENT}) WHERE annotator = ?", (annotator,)).fetchone()
+            (done,) = db.execute(f"SELECT count(*) FROM ({_CURRENT}) WHERE annotator = ?", (name,)).fetchone()
         return Progress(done, total)
 
     def _answers(self, source: str, annotator: str | None) -> list[GivenAnswer]:
@@ -196,7 +205,7 @@ class FeedbackStore:
             "SELECT a.number, a.item_id, a.annotator, a.answer, a.time, i.prompt, i.completions, i.sources "
             f"FROM ({source}) AS a JOIN items AS i ON i.id = a.item_id"
         )
-        chosen: tuple[str, ...] = () if annotator is None else (annotator,)
+        chosen: tuple[str, ...] = () if annotator is None else (annotator_name(annotator),)
         query += " WHERE a.annotator = ?" if chosen else ""
         with self._connected() as db:
             rows = db.execute(query + " ORDER BY a.number", chosen).fetchall()
@@ -239,6 +248,22 @@ def annotator_name(name: str) -> str:
     if not name or len(name) > 80 or not name.isprintable():
         raise DataError(f"an annotator needs a name of 1 to 80 printable characters; got {name!r:.90}.")
     return name
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _use_write_ahead_log(db: sqlite3.Connection) -> None:
+    """Switch once for all; SQLite does not wait by itself for others who use the new file at this moment."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager
