@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agents.buffers.group_relative_buffer import GRPORolloutBuffer as GRPORolloutBuffer
+    from agents.buffers.group_relative_buffer import RLOORolloutBuffer as RLOORolloutBuffer
     from agents.buffers.maskable_rollout_buffer import MaskableSequenceRolloutBuffer as MaskableSequenceRolloutBuffer
     from agents.buffers.sequence_replay_buffer import SequenceReplayBuffer as SequenceReplayBuffer
     from agents.buffers.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 # name -> its module: imported on first use, so that `lm-envs --help` does not wait for torch
 _LAZY = {
+    "GRPORolloutBuffer": "agents.buffers.group_relative_buffer",
     "GymnasiumVecEnv": "agents.vec_env",
     "LMActorCriticPolicy": "agents.policies.actor_critic",
     "LMMaskableActorCriticPolicy": "agents.policies.maskable_policy",
@@ -32,6 +35,7 @@ _LAZY = {
     "LMQPolicy": "agents.policies.q_policy",
     "MaskableSequenceRolloutBuffer": "agents.buffers.maskable_rollout_buffer",
     "NLPOMaskCallback": "agents.callbacks.nlpo_mask",
+    "RLOORolloutBuffer": "agents.buffers.group_relative_buffer",
     "ReferenceKLCallback": "agents.callbacks.reference_kl",
     "RolloutBufferCallback": "agents.callbacks.rollout_buffer",
     "SequenceReplayBuffer": "agents.buffers.sequence_replay_buffer",
