@@ -13,11 +13,12 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def fresh_file(path: Path) -> Iterator[Path]:
+def fresh_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Yield an empty file beside ``path`` that takes its place when the block ends without an exception.
 
     Args:
         path: The file; its folder must exist.
+        mode: Who may read and write it.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     os.close(handle)
@@ -26,21 +27,22 @@ def fresh_file(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp's files are readable by their owner only
+        temporary.chmod(mode)  # mkstemp's files are readable by their owner only
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, mode: int = 0o644) -> None:
     """Write ``content`` into a temporary file beside ``path``, then move it there in one step.
 
     Args:
         path: The file; its folder must exist.
         content: Bytes, or text that is written as UTF-8.
+        mode: Who may read and write the file.
     """
-    with fresh_file(path) as temporary:
+    with fresh_file(path, mode) as temporary:
         temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
