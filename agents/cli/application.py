@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from agents.cli.evaluate import evaluate
+from agents.cli.label import label
 from agents.cli.listing import list_names
 from agents.cli.play import play
 from agents.cli.sample import sample
@@ -23,3 +24,4 @@ app.command("evaluate")(evaluate)
 app.command("sample")(sample)
 app.command("play")(play)
 app.command("list")(list_names)
+app.command("label")(label)
