@@ -157,6 +157,26 @@ class FeedbackStore:
             answer.check(_find_item(db, item_id))
             return _insert(db, item_id, name, json.dumps(answer.to_dict()), request)
 
+    def add_answers(self, annotator: str, answers: Iterable[tuple[int, Answer]]) -> int:
+        """Write many answers down, all of them or none.
+
+        Args:
+            annotator: Who answers.
+            answers: Pairs of an item's number and the answer.
+
+        Returns:
+            How many.
+
+        Raises:
+            DataError: As :meth:`add_answer`.
+        """
+        name, n_answers = annotator_name(annotator), 0
+        with self._connected() as db, _transaction(db):
+            for item_id, answer in answers:
+                answer.check(_find_item(db, item_id))
+                n_answers += _insert(db, item_id, name, json.dumps(answer.to_dict()), None)
+        return n_answers
+
     def undo(self, annotator: str, request: str | None = None) -> int | None:
         """Take back the answer that ``annotator`` gave last.
 
