@@ -24,6 +24,8 @@ from lm_envs.rewards.numeric import NumericMatch
 from lm_envs.rewards.overlap import Bleu, ChrF, Rouge, Ter
 from lm_envs.rewards.registry import get, names, register, registered
 from lm_envs.rewards.relevance import Relevance
+from lm_envs.rewards.remote import RemoteReward
+from lm_envs.rewards.reward_model import RewardModel
 from lm_envs.rewards.sentiment import Sentiment
 from lm_envs.rewards.shape import Distinct, Length, Repetition
 from lm_envs.rewards.source import Coverage, Faithfulness
@@ -54,8 +56,10 @@ __all__ = [
     "Politeness",
     "Regex",
     "Relevance",
+    "RemoteReward",
     "Repetition",
     "RewardBatch",
+    "RewardModel",
     "RewardSum",
     "RewardTerm",
     "Rouge",

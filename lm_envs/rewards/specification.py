@@ -15,7 +15,6 @@ from lm_envs.rewards import registry
 from lm_envs.rewards.combination import RewardSum, RewardTerm
 from lm_envs.rewards.protocol import EXPECTED, RewardFunction, reward_name
 
-
 _NAMED = re.compile(r"[A-Za-z_]\w*\s*=")  # a path or an address with an equals sign is not of this form
 
 

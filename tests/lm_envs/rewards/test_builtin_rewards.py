@@ -63,7 +63,8 @@ def test_every_registered_name_has_a_case() -> None:
     turns = {"turn_cost", "asked_again", "non_repetition", "user_sentiment"}
     answers = {"answer_format", "supporting_sentence"}
     labels = {"entity_f1", "token_accuracy"}
-    elsewhere = {"sentiment", "fluency", "relevance", "faithfulness", *goals, *turns, *answers, *labels}
+    learned = {"model", "remote"}
+    elsewhere = {"sentiment", "fluency", "relevance", "faithfulness", *learned, *goals, *turns, *answers, *labels}
     own = {n for n in rewards.names() if rewards.registry._registered[n].__module__.startswith("lm_envs.")}
     covered = {case[0].partition(":")[0] for case in CASES} | elsewhere
     assert own <= covered

@@ -1,0 +1,1 @@
+"""Reward models: trained on comparisons and ratings, measured, saved, and served."""
