@@ -45,6 +45,7 @@ def train(
     hyperparameter: options.Hyperparameter = None,
     kl_coef: options.KLCoef = None,
     kl_target: options.KLTarget = None,
+    mask_every: options.MaskEvery = None,
     trainable: options.Trainable = None,
     dtype: options.DType = None,
     device: options.RunDevice = None,
@@ -76,8 +77,8 @@ def _config(given: dict[str, Any]) -> TrainConfig:
     from agents.recipes.train_config import make_config
 
     same_name = (
-        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target trainable dtype "
-        "device eval_prompts eval_every early_stopping checkpoint_every threads"
+        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target mask_every "
+        "trainable dtype device eval_prompts eval_every early_stopping checkpoint_every threads"
     )
     return make_config(
         given["env_id"] or "TextGen-v0",

@@ -40,6 +40,9 @@ KLTarget = Annotated[
     float | None,
     typer.Option(help="Nats an episode to steer to; 0: fixed coefficient."),
 ]
+MaskEvery = Annotated[
+    int | None, typer.Option(help="NLPO: rollouts from one renewal of the mask to the next.", metavar="N")
+]
 Trainable = Annotated[str | None, typer.Option(help="all, top:N or heads.", show_default="the recipe's")]
 DType = Annotated[str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")]
 RunDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]

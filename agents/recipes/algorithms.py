@@ -36,6 +36,7 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS: dict[str, Algorithm] = {
     "ppo": Algorithm("stable_baselines3", "PPO", "agents.SequenceRolloutBuffer"),
+    "nlpo": Algorithm("stable_baselines3", "PPO", "agents.SequenceRolloutBuffer"),
     "a2c": Algorithm("stable_baselines3", "A2C", "agents.SequenceRolloutBuffer"),
     "trpo": Algorithm("sb3_contrib", "TRPO", "agents.SequenceRolloutBuffer"),
     "maskable_ppo": Algorithm("sb3_contrib", "MaskablePPO", "agents.MaskableSequenceRolloutBuffer"),

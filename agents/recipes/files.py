@@ -7,8 +7,9 @@ environment stand
 - ``n_timesteps`` and ``n_envs``;
 - ``env_kwargs``: arguments of the environment, ``reward`` among them, which is for the ``task`` that stands there;
 - ``env_wrapper``: a list of wrappers, innermost first, see :mod:`agents.recipes.env_wrappers`;
-- ``callback``: :class:`~agents.ReferenceKLCallback` with the penalty's ``coef`` and ``target``, and
-  :class:`~agents.RolloutBufferCallback` for RL-Zoo, which cannot name a rollout buffer;
+- ``callback``: :class:`~agents.ReferenceKLCallback` with the penalty's ``coef`` and ``target``,
+  :class:`~agents.NLPOMaskCallback` with ``update_every``, and :class:`~agents.RolloutBufferCallback` for RL-Zoo, which
+  cannot name a rollout buffer;
 - ``policy_kwargs``, and every other argument of the algorithm; ``learning_rate: lin_1e-3`` falls linearly. YAML takes
   ``1e-3`` for text: write ``0.001`` or ``1.0e-3``.
 
@@ -34,7 +35,8 @@ TUNED_MODEL = "tiny"
 """The language model that the numbers of ``ENV_ID`` are for."""
 
 _KL_CALLBACK = "agents.ReferenceKLCallback"
-_KNOWN_CALLBACKS = (_KL_CALLBACK, "agents.RolloutBufferCallback")
+_MASK_CALLBACK = "agents.NLPOMaskCallback"
+_KNOWN_CALLBACKS = (_KL_CALLBACK, _MASK_CALLBACK, "agents.RolloutBufferCallback")
 _CLASS_BY_NAME = re.compile(r"""get_class_by_name\(["'](?P<path>[\w.]+)["']\)""")  # RL-Zoo evaluates it as Python
 
 
@@ -50,6 +52,8 @@ class Recipe:
         env_wrapper: Wrappers, innermost first: ``{import path: keyword arguments}`` each.
         kl_coef: Penalty per nat; 0 for none.
         kl_target: Nats per episode that the penalty is steered to; None keeps ``kl_coef`` fixed.
+        mask_every: Rollouts from one copy of the policy into the masking policy of NLPO to the next; None where the
+            file does not say.
         hyperparameters: Arguments of the algorithm and of the policy together.
     """
 
@@ -60,6 +64,7 @@ class Recipe:
     env_wrapper: list[dict[str, dict[str, Any]]] = field(default_factory=list)
     kl_coef: float = 0.0
     kl_target: float | None = None
+    mask_every: int | None = None
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
 
@@ -128,7 +133,8 @@ def _mapping(value: Any, where: str) -> dict[Any, Any]:
 def _recipe(values: dict[str, Any], path: str) -> Recipe:
     if "policy" not in values:
         raise ConfigurationError(f"{path!r} names no policy. Add, for example, policy: agents.LMActorCriticPolicy")
-    kl = _kl_penalty(values.pop("callback", None), path)
+    callbacks = _callbacks(values.pop("callback", None), path)
+    kl = callbacks.get(_KL_CALLBACK)
     policy_kwargs = _mapping(values.pop("policy_kwargs", {}), f"policy_kwargs in {path!r}")
     known = {
         "policy": str(values.pop("policy")),
@@ -143,6 +149,7 @@ def _recipe(values: dict[str, Any], path: str) -> Recipe:
         **known,
         kl_coef=kl.get("coef", 0.05) if kl is not None else 0.0,
         kl_target=kl.get("target") if kl is not None else None,
+        mask_every=callbacks.get(_MASK_CALLBACK, {}).get("update_every"),
         hyperparameters={**values, **policy_kwargs},
     )
 
@@ -152,14 +159,15 @@ def _class_path(text: str) -> str:
     return text if found is None else found["path"]
 
 
-def _kl_penalty(callbacks: Any, path: str) -> dict[str, Any] | None:
-    """The arguments of the KL penalty among the callbacks; None where there is none."""
-    entries = read_entries(callbacks)
-    for entry in entries:
+def _callbacks(callbacks: Any, path: str) -> dict[str, dict[str, Any]]:
+    """The arguments of each callback, by its import path."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in read_entries(callbacks):
         for name in entry:
             if name not in _KNOWN_CALLBACKS:
                 raise ConfigurationError(
                     f"{path!r} has the callback {name!r}; lm-envs train knows {', '.join(_KNOWN_CALLBACKS)}. Pass your "
                     "own in Python: agents.training_runs.training.train(config, folder, callbacks=[...])."
                 )
-    return next((entry[_KL_CALLBACK] for entry in entries if _KL_CALLBACK in entry), None)
+        found |= entry
+    return found

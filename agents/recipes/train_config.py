@@ -47,6 +47,8 @@ class TrainConfig:
         kl_coef: Penalty per nat of divergence from the pretrained model; with ``kl_target`` its starting value. 0 for
             none, which off-policy algorithms need.
         kl_target: Divergence in nats per episode that the penalty is steered to; None keeps ``kl_coef`` fixed.
+        mask_every: With NLPO, rollouts from one copy of the policy into its masking policy to the next; None for the
+            callback's own number.
         trainable: ``"all"``, ``"top:N"`` or ``"heads"``, for policies that are language models.
         dtype: ``"float32"`` or ``"bfloat16"``, for policies that are language models.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``.
@@ -76,6 +78,7 @@ class TrainConfig:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     kl_coef: float = 0.0
     kl_target: float | None = None
+    mask_every: int | None = None
     trainable: str = "all"
     dtype: str = "float32"
     device: str = "auto"
@@ -91,7 +94,7 @@ class TrainConfig:
         check_algorithm(self.algorithm)
         for name in ("steps", "n_envs", "eval_prompts", "checkpoint_every"):
             _check_integer(name, getattr(self, name), least=1)
-        for name in ("eval_every", "early_stopping", "threads"):
+        for name in ("eval_every", "early_stopping", "mask_every", "threads"):
             if getattr(self, name) is not None:
                 _check_integer(name, getattr(self, name), least=1)
         _check_integer("seed", self.seed, least=0)

@@ -13,12 +13,14 @@ from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
 from agents.atomic_files import write_json
+from agents.callbacks.nlpo_mask import NLPOMaskCallback
 from agents.callbacks.reference_kl import ReferenceKLCallback
 from agents.callbacks.token_rewards import TokenRewardsCallback
 from agents.evaluation import evaluate
 from agents.evaluation.pretrained_policy import untrained, untrained_kwargs
 from agents.export import export_hf
 from agents.policies.actor_critic import LMActorCriticPolicy
+from agents.policies.nlpo_policy import LMNLPOPolicy
 from agents.policies.value_policies import is_value_policy
 from agents.recipes.env_wrappers import WrapperStack
 from agents.recipes.train_config import TrainConfig
@@ -115,7 +117,8 @@ def resume(
 
 
 def _callbacks_of_algorithm(config: TrainConfig, policy: Any) -> list[BaseCallback]:
-    """What changes rewards of rollouts: credit for single tokens, then the penalty on divergence."""
+    """What the algorithm needs: the masks of NLPO, credit for single tokens, then the penalty on divergence."""
+    masks = _mask_callbacks(config, policy)
     if not config.on_policy:
         return []
     if not isinstance(policy, LMActorCriticPolicy):
@@ -129,7 +132,19 @@ def _callbacks_of_algorithm(config: TrainConfig, policy: Any) -> list[BaseCallba
         if config.kl_coef > 0:
             logger.warning("Actions are choices, of which the pretrained model knows nothing: kl_coef has no effect.")
         return [TokenRewardsCallback()]
-    return [TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target)]
+    return [*masks, TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target)]
+
+
+def _mask_callbacks(config: TrainConfig, policy: Any) -> list[BaseCallback]:
+    """What renews the masking policy, where there is one."""
+    if isinstance(policy, LMNLPOPolicy):
+        return [NLPOMaskCallback() if config.mask_every is None else NLPOMaskCallback(config.mask_every)]
+    if config.mask_every is not None:
+        raise ConfigurationError(
+            f"mask_every={config.mask_every} needs a policy that masks tokens, as --algo nlpo has; {config.policy} "
+            "masks none. Leave it out."
+        )
+    return []
 
 
 def _run(

@@ -80,7 +80,8 @@ def test_rl_zoo_trains_with_the_file(tmp_path: Path, name: str) -> None:
     )
     if name == "a2c":
         del small["batch_size"]
-    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", algorithm_of(name), "--env", "TextGen-v0"]
+    algorithm = ALGORITHMS[algorithm_of(name)].name.lower()  # RL-Zoo knows the library's names
+    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", algorithm, "--env", "TextGen-v0"]
     command += ["--gym-packages", "lm_envs", "--conf-file", str(FOLDER / f"{name}.yml"), "--eval-freq", "-1"]
     command += ["-n", "60", "-f", str(tmp_path), "-params", *(f"{key}:{value}" for key, value in small.items())]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(FOLDER.parents[1]), *filter(None, sys.path)])}
@@ -106,6 +107,14 @@ def test_the_penalty_comes_from_the_callback() -> None:
     (penalty,) = [entry for entry in section("ppo")["callback"] if "agents.ReferenceKLCallback" in entry]
     assert penalty == {"agents.ReferenceKLCallback": {"coef": recipe.kl_coef, "target": recipe.kl_target}}
     assert "callback" not in recipe.hyperparameters
+
+
+def test_the_interval_of_masks_comes_from_the_callback() -> None:
+    recipe = read_recipe(FOLDER / "nlpo.yml", "TextGen-v0")
+    (mask,) = [entry for entry in section("nlpo")["callback"] if "agents.NLPOMaskCallback" in entry]
+    assert mask == {"agents.NLPOMaskCallback": {"update_every": recipe.mask_every}}
+    assert (recipe.kl_target, recipe.hyperparameters["top_p"]) == (7.0, 0.9)
+    assert read_recipe(FOLDER / "ppo.yml", "TextGen-v0").mask_every is None
 
 
 @pytest.mark.parametrize(
