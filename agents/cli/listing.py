@@ -94,7 +94,8 @@ def _algorithms() -> dict[str, str]:
     found = {}
     for name, algorithm in ALGORITHMS.items():
         missing = "" if importlib.util.find_spec(algorithm.module) else " (not installed)"
-        found[name] = f"{algorithm.module}.{algorithm.name}{missing}; observes {' or '.join(observations(name))}"
+        note = f", {algorithm.note}" if algorithm.note else ""
+        found[name] = f"{algorithm.module}.{algorithm.name}{note}{missing}; observes {' or '.join(observations(name))}"
     return found
 
 

@@ -22,11 +22,13 @@ class Algorithm(NamedTuple):
         name: The class.
         rollout_buffer: Import path of the buffer for language model policies; None for off-policy algorithms, whose
             recipes name their replay buffer.
+        note: What makes it another algorithm than the class alone.
     """
 
     module: str
     name: str
     rollout_buffer: str | None = None
+    note: str = ""
 
     @property
     def on_policy(self) -> bool:
@@ -36,7 +38,9 @@ class Algorithm(NamedTuple):
 
 ALGORITHMS: dict[str, Algorithm] = {
     "ppo": Algorithm("stable_baselines3", "PPO", "agents.SequenceRolloutBuffer"),
-    "nlpo": Algorithm("stable_baselines3", "PPO", "agents.SequenceRolloutBuffer"),
+    "nlpo": Algorithm("stable_baselines3", "PPO", "agents.SequenceRolloutBuffer", "draws from a lagged copy's nucleus"),
+    "grpo": Algorithm("stable_baselines3", "PPO", "agents.GRPORolloutBuffer", "compares episodes of one prompt"),
+    "rloo": Algorithm("stable_baselines3", "PPO", "agents.RLOORolloutBuffer", "leaves each one out of its baseline"),
     "a2c": Algorithm("stable_baselines3", "A2C", "agents.SequenceRolloutBuffer"),
     "trpo": Algorithm("sb3_contrib", "TRPO", "agents.SequenceRolloutBuffer"),
     "maskable_ppo": Algorithm("sb3_contrib", "MaskablePPO", "agents.MaskableSequenceRolloutBuffer"),

@@ -74,7 +74,7 @@ def test_the_class_of_the_replay_buffer_is_what_rl_zoo_evaluates() -> None:
 @pytest.mark.parametrize("name", IN_RL_ZOO)
 def test_rl_zoo_trains_with_the_file(tmp_path: Path, name: str) -> None:
     pytest.importorskip("rl_zoo3")
-    small = {"n_envs": 2, "env_kwargs": "dict(max_new_tokens=4)", "learning_rate": 0.001, "batch_size": 8}
+    small = {"n_envs": 2, "env_kwargs": "dict(max_new_tokens=4, group_size=2)", "learning_rate": 0.001, "batch_size": 8}
     small |= (
         {"n_steps": 8} if ALGORITHMS[algorithm_of(name)].on_policy else {"learning_starts": 20, "buffer_size": 2000}
     )

@@ -15,6 +15,8 @@ _OFF_POLICY = {"learning_starts": 16, "batch_size": 8, "train_freq": 2, "gradien
 SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1},
     "a2c": {"n_steps": 8},
+    "grpo": {"n_steps": 16, "batch_size": 16, "n_epochs": 1},
+    "rloo": {"n_steps": 16, "batch_size": 16, "n_epochs": 1},
     "nlpo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1},
     "trpo": {"n_steps": 8, "batch_size": 16, "cg_max_steps": 2, "n_critic_updates": 1},
     "maskable_ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 1},
