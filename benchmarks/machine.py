@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "stable-baselines3", "gymnasium", "numpy")
+PACKAGES = ("torch", "transformers", "stable-baselines3", "gymnasium", "numpy", "trl")
 
 
 def describe_machine(device: str = "cpu") -> dict[str, Any]:

@@ -21,6 +21,10 @@ RATIOS = {
         ("update", "project", "generate"),
         ("end_to_end", "project", "generate"),
         ("peak_memory", "project", "textbook"),
+        ("rollout", "project", "trl"),
+        ("update", "project", "trl"),
+        ("end_to_end", "project", "trl"),
+        ("end_to_end", "grpo", "trl"),
     ),
     "dqn": (
         ("update", "project", "textbook"),
@@ -56,7 +60,8 @@ def summarise(runs: list[Run]) -> list[dict[str, Any]]:
 def compare(runs: list[Run], algorithm: str = "ppo") -> list[dict[str, Any]]:
     """Spread of the ratios between systems, and of the project's speed to that at the first length.
 
-    Ratios are taken within a round, where all systems ran one after the other.
+    Ratios are taken within a round, where all systems ran one after the other. A system that was measured in several
+    settings (``trl/16``, ``trl/32``) stands in its fastest one, by the median of its end-to-end speed.
 
     Args:
         runs: Measurements of ``benchmarks.worker``, each with its ``round``.
@@ -68,7 +73,7 @@ def compare(runs: list[Run], algorithm: str = "ppo") -> list[dict[str, Any]]:
     for length in lengths:
         for metric, above, below in RATIOS[algorithm]:
             name = f"{metric}, {above} / {below}"
-            rows.append(_ratio(found, name, metric, (length, above), (length, below)))
+            rows.append(_ratio(found, name, metric, (length, above), (length, _fastest(runs, length, below))))
     for length in lengths[1:]:
         name = f"end_to_end, project / project at {_label(lengths[0])}"
         rows.append(_ratio(found, name, "end_to_end", (length, "project"), (lengths[0], "project")))
@@ -147,6 +152,15 @@ def _ratio(
     pairs = [(found.get((r, *above)), found.get((r, *below))) for r in rounds]
     values = [a[metric] / b[metric] for a, b in pairs if a and b]
     return {"length": _label(above[0]), "name": name, **spread(values)} if values else None
+
+
+def _fastest(runs: list[Run], length: Length, system: str) -> str:
+    """The system itself, or its fastest setting at a length."""
+    speeds: dict[str, list[float]] = {}
+    for run in runs:
+        if _length(run) == length and run["system"].startswith(f"{system}/"):
+            speeds.setdefault(run["system"], []).append(run["end_to_end"])
+    return max(speeds, key=lambda name: median(speeds[name])) if speeds else system
 
 
 def _length(run: Run) -> Length:

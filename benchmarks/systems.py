@@ -1,4 +1,4 @@
-"""The three systems of the PPO comparison; each does one :class:`~benchmarks.workload.Workload`."""
+"""The systems of the PPO comparison, but for the one of TRL; each does one :class:`~benchmarks.workload.Workload`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch as th
 from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from agents import LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer
+from agents import GRPORolloutBuffer, LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.textbook_policy import TextbookKLCallback, TextbookLMPolicy
 from benchmarks.workload import Workload
 from lm_envs.models import load_language_model
 
 LEARNING_RATE = 1e-5
+GROUP = 8  # episodes on one prompt, where the algorithm needs groups
 
 
 class Outcome(NamedTuple):
@@ -47,13 +49,25 @@ def run_project(workload: Workload, venv: VecEnv | None = None) -> Outcome:
         workload: What it does.
         venv: The environment; None for the workload's.
     """
+    return _run(workload, workload.make_venv() if venv is None else venv, SequenceRolloutBuffer)
+
+
+def run_grpo(workload: Workload) -> Outcome:
+    """Stock PPO made GRPO by its rollout buffer: groups of eight episodes on one prompt."""
+    return _run(
+        workload, workload.make_venv(group_size=GROUP), GRPORolloutBuffer, normalize_advantage=False, vf_coef=0.0
+    )
+
+
+def _run(workload: Workload, venv: VecEnv, buffer: type[RolloutBuffer], **arguments: Any) -> Outcome:
     kl = None if workload.kl_coef is None else ReferenceKLCallback(workload.kl_coef)
     ppo = PPO(
         LMActorCriticPolicy,
-        workload.make_venv() if venv is None else venv,
+        venv,
         n_steps=workload.new_tokens,
         batch_size=workload.minibatch * workload.new_tokens,
-        rollout_buffer_class=SequenceRolloutBuffer,
+        rollout_buffer_class=buffer,
+        **arguments,
         **_ppo_arguments(workload),
     )
     clock = time.process_time if workload.processor_time else time.perf_counter
@@ -116,6 +130,7 @@ def run_generate(workload: Workload) -> Outcome:
 
 SYSTEMS: dict[str, Callable[[Workload], Outcome]] = {
     "project": run_project,
+    "grpo": run_grpo,
     "textbook": run_textbook,
     "generate": run_generate,
 }

@@ -1,8 +1,10 @@
-"""Tokens per second and peak memory of the same work by three systems: ``python -m benchmarks.throughput``.
+"""Tokens per second and peak memory of the same work by several systems: ``python -m benchmarks.throughput``.
 
 - ``project``: stock PPO with ``LMActorCriticPolicy``, ``SequenceRolloutBuffer`` and ``ReferenceKLCallback``.
 - ``textbook``: stock PPO with a policy as most people would write it (:mod:`benchmarks.textbook_policy`).
 - ``generate``: the bound, plain ``generate`` plus one teacher-forced forward and backward pass.
+- ``grpo``: as ``project``, with ``GRPORolloutBuffer``: groups of episodes on one prompt.
+- ``trl``: TRL's ``GRPOTrainer`` (:mod:`benchmarks.trl_system`), once for each of ``--peer-minibatches``.
 
 With ``--algorithm dqn`` two systems learn action values from a replay buffer of the same random episodes:
 
@@ -37,6 +39,11 @@ from benchmarks.report import compare, print_report, summarise
 from benchmarks.workload import Workload
 
 SYSTEM_NAMES = {"ppo": ("project", "textbook", "generate"), "dqn": ("project", "textbook")}
+PEERS = {
+    "textbook": ["project", "textbook"],
+    "generate": ["project", "generate"],
+    "trl": ["project", "grpo", "trl"],
+}
 DEFAULT_LENGTHS = {"ppo": ("16+32", "32+224", "32+480"), "dqn": ("16+32", "32+224")}
 ROOT = Path(__file__).parent.parent
 
@@ -70,7 +77,7 @@ def run(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
         base = _base_workload(settings, model)
         if settings.algorithm == "dqn":
             head["replay_memory"] = [row for length in settings.lengths for row in _replay_memory(_at(base, length))]
-        planned = list(plan(base, settings.lengths, settings.systems, settings.rounds))
+        planned = list(plan(base, settings.lengths, _with_settings(settings), settings.rounds))
         for round_number, system, workload in planned:
             label = f"{system} {workload.prompt_tokens}+{workload.new_tokens}"
             print(f"[{len(runs) + 1}/{len(planned)}] {label}", file=sys.stderr, flush=True)
@@ -85,7 +92,14 @@ def plan(
     for round_number, length in itertools.product(range(rounds), lengths):
         workload = _at(base, length, seed=round_number)
         for system in systems if round_number % 2 == 0 else reversed(systems):
-            yield round_number, system, workload
+            minibatch = system.partition("/")[2]
+            yield round_number, system, _at(workload, length, minibatch=int(minibatch)) if minibatch else workload
+
+
+def _with_settings(settings: argparse.Namespace) -> list[str]:
+    """The systems; TRL's once for each size of minibatches, as ``trl/16``."""
+    names = [[f"trl/{size}" for size in settings.peer_minibatches] if n == "trl" else [n] for n in settings.systems]
+    return list(itertools.chain.from_iterable(names))
 
 
 def _at(base: Workload, length: tuple[int, int], **changes: Any) -> Workload:
@@ -141,8 +155,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The settings; systems and lengths are all of the algorithm's unless given."""
     parser = _parser()
     settings = parser.parse_args(arguments)
-    known = SYSTEM_NAMES[settings.algorithm]
-    settings.systems = settings.systems or list(known)
+    if settings.peer and (settings.systems or settings.algorithm != "ppo"):
+        parser.error("--peer chooses the systems of --algorithm ppo: leave --systems and --algorithm out")
+    known = SYSTEM_NAMES[settings.algorithm] + (("grpo", "trl") if settings.algorithm == "ppo" else ())
+    settings.systems = settings.systems or PEERS.get(settings.peer) or list(SYSTEM_NAMES[settings.algorithm])
     settings.lengths = settings.lengths or [parse_length(text) for text in DEFAULT_LENGTHS[settings.algorithm]]
     if not set(settings.systems) <= set(known):
         parser.error(f"{settings.algorithm} has the systems {', '.join(known)}; got {', '.join(settings.systems)}")
@@ -156,7 +172,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--lengths", nargs="+", type=parse_length, metavar="PROMPT+NEW",
         help=f"tokens of prompt and completion ({' '.join(DEFAULT_LENGTHS['ppo'])}; dqn: the first two)")  # fmt: skip
     add("--algorithm", choices=list(SYSTEM_NAMES), default="ppo")
-    add("--systems", nargs="+", choices=SYSTEM_NAMES["ppo"], help="all of the algorithm's, unless given")
+    add("--systems", nargs="+", choices=[*SYSTEM_NAMES["ppo"], "grpo", "trl"],
+        help="unless given, all of the algorithm's but grpo and trl")  # fmt: skip
+    add("--peer", choices=list(PEERS), help="measure against this one only")
+    add("--peer-minibatches", nargs="+", type=int, default=[16, 32, 64], metavar="EPISODES",
+        help="sizes of TRL's minibatches (16 32 64); the fastest counts")  # fmt: skip
     add("--rounds", type=int, default=3, help="times that every system is measured")
     add("--n-envs", type=int, default=64)
     add("--minibatch", type=int, default=16, help="PPO: episodes in a minibatch")

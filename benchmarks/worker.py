@@ -10,19 +10,23 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.machine import pin
 from benchmarks.stopwatch import PHASES, peak_memory
 from benchmarks.workload import Workload, prepare_model
+
+if TYPE_CHECKING:
+    from benchmarks.systems import Outcome
 
 
 def measure(system: str, workload: Workload) -> dict[str, Any]:
     """Run a system.
 
     Args:
-        system: A key of the algorithm's ``SYSTEMS``.
+        system: A name that :func:`find_system` knows.
         workload: What it does.
 
     Returns:
@@ -30,7 +34,7 @@ def measure(system: str, workload: Workload) -> dict[str, Any]:
         ``end_to_end``: rollout, scoring and update together), ``peak_memory`` in bytes, ``note``, ``shares`` of the
         rollout's time by name.
     """
-    outcome = systems_of(workload.algorithm)[system](workload)
+    outcome = find_system(workload.algorithm, system)(workload)
     tokens = outcome.tokens * len(outcome.iterations)
     seconds = {phase: sum(iteration[phase] for iteration in outcome.iterations) for phase in PHASES}
     return {
@@ -55,10 +59,15 @@ def replay_memory(workload: Workload) -> dict[str, Any]:
     return {"rows": measure_replay_memory(workload)}
 
 
-def systems_of(algorithm: str) -> dict[str, Any]:
-    """The systems of ``"ppo"``, ``"dqn"`` or ``"dialogue"``, by name."""
+def find_system(algorithm: str, name: str) -> Callable[[Workload], Outcome]:
+    """A system of ``"ppo"``, ``"dqn"`` or ``"dialogue"``; what follows a slash in its name says how it is set."""
+    system = name.partition("/")[0]
+    if system == "trl":
+        from benchmarks.trl_system import run_trl
+
+        return run_trl
     module = {"ppo": "systems", "dqn": "dqn_systems", "dialogue": "dialogue_systems"}[algorithm]
-    return importlib.import_module(f"benchmarks.{module}").SYSTEMS
+    return importlib.import_module(f"benchmarks.{module}").SYSTEMS[system]
 
 
 def main() -> None:

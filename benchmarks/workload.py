@@ -94,10 +94,11 @@ class Workload:
         size = vocabulary_size(self.model)
         return np.random.default_rng(self.seed).integers(size, size=(self.n_envs, self.prompt_tokens))
 
-    def make_venv(self, **wrapper: Any) -> Any:
+    def make_venv(self, group_size: int = 1, **wrapper: Any) -> Any:
         """The environment for Stable-Baselines3: prompts of exact length, a cheap reward, no early end.
 
         Args:
+            group_size: How many episodes a prompt is handed out to.
             **wrapper: ``wrapper_class`` and ``wrapper_kwargs`` of :func:`~agents.make_lm_vec_env`.
         """
         from agents import make_lm_vec_env
@@ -109,6 +110,7 @@ class Workload:
             "reward": even_share,
             "max_prompt_tokens": self.prompt_tokens,
             "max_new_tokens": self.new_tokens,
+            **({"group_size": group_size} if group_size > 1 else {}),
         }
         return make_lm_vec_env("TextGen-v0", self.n_envs, seed=self.seed, env_kwargs=env_kwargs, **wrapper)
 
