@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from agents.policies.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
     from agents.policies.nlpo_policy import LMNLPOPolicy as LMNLPOPolicy
     from agents.policies.q_policy import LMQPolicy as LMQPolicy
+    from agents.reward_models.ensemble import train_reward_ensemble as train_reward_ensemble
+    from agents.reward_models.training import train_reward_model as train_reward_model
     from agents.vec_env import GymnasiumVecEnv as GymnasiumVecEnv
     from agents.vec_env import make_lm_vec_env as make_lm_vec_env
 
@@ -42,6 +44,8 @@ _LAZY = {
     "SequenceRolloutBuffer": "agents.buffers.sequence_rollout_buffer",
     "TokenRewardsCallback": "agents.callbacks.token_rewards",
     "make_lm_vec_env": "agents.vec_env",
+    "train_reward_ensemble": "agents.reward_models.ensemble",
+    "train_reward_model": "agents.reward_models.training",
 }
 
 __all__ = sorted(_LAZY)

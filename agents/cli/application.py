@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import typer
 
+from agents.cli.collect import collect
 from agents.cli.evaluate import evaluate
+from agents.cli.feedback import feedback_app
 from agents.cli.label import label
 from agents.cli.listing import list_names
 from agents.cli.play import play
 from agents.cli.sample import sample
+from agents.cli.serve_reward import serve_reward
 from agents.cli.train import train
+from agents.cli.train_reward_model import train_reward_model
 
 app = typer.Typer(
     name="lm-envs",
@@ -23,5 +27,9 @@ app.command("train")(train)
 app.command("evaluate")(evaluate)
 app.command("sample")(sample)
 app.command("play")(play)
+app.command("train-reward-model")(train_reward_model)
+app.command("serve-reward")(serve_reward)
 app.command("list")(list_names)
 app.command("label")(label)
+app.command("collect")(collect)
+app.add_typer(feedback_app, name="feedback")

@@ -30,7 +30,7 @@ from lm_envs.models.reward_model import ENSEMBLE_FILE, ScoreForm
 from lm_envs.models.text_scores import TextEncoder
 
 FEATURES = ("all", "linear")
-SMALL_MODEL = 10_000_000  # parameters below which a model bears a ten times higher learning rate
+SMALL_MODEL = 10_000_000  # parameters below which a model bears a higher learning rate
 SCORED_AT_ONCE = 64
 
 Source = Feedback | str | Path | Sequence[str | Path]
@@ -93,7 +93,7 @@ def train_reward_model(
             models as one text.
         features: ``"all"``: train the whole model; ``"linear"``: only a linear layer on the frozen model's features.
         epochs: How often the feedback is seen at most. None: 3, and 60 with linear features.
-        lr: Peak of the learning rate. None: 5e-5 for models of 10 million parameters or more, 5e-4 for smaller
+        lr: Peak of the learning rate. None: 5e-5 for models of 10 million parameters or more, 1e-3 for smaller
             ones, 1e-2 for linear features.
         batch_size: Comparisons or ratings in an update.
         patience: Epochs without a lower validation loss after which training stops.
@@ -217,7 +217,7 @@ def train(feedback: Feedback, settings: Settings, on_check: OnCheck | None = Non
 def _default_rate(settings: Settings, model: Any) -> float:
     if settings.features == "linear":
         return 1e-2
-    return 5e-4 if model.num_parameters() < SMALL_MODEL else 5e-5
+    return 1e-3 if model.num_parameters() < SMALL_MODEL else 5e-5
 
 
 def _joined(first: Feedback, second: Feedback) -> Feedback:

@@ -120,9 +120,8 @@ def check_one_output(name: str, config: PreTrainedConfig) -> None:
     labels = list((config.id2label or {}).values())
     if len(labels) != 1:
         raise ModelError(
-            f"expected one output, got {len(labels)} labels ({', '.join(labels[:4])}): {name!r} is a classifier, and a reward "
-            "model gives one score. Train one on it: lm-envs train-reward-model FEEDBACK "
-            f"--model {name} -o FOLDER"
+            f"expected one output, got {len(labels)} labels ({', '.join(labels[:4])}): {name!r} is a classifier, "
+            f"and a reward model gives one score. Train one: lm-envs train-reward-model FEEDBACK --model {name} -o FOLDER"
         )
 
 
