@@ -26,10 +26,11 @@ class ReferenceKLCallback(BaseCallback):
     are reduced, and advantages are computed again
     (`Ziegler et al. 2019 <https://arxiv.org/abs/1909.08593>`_, section 2.2). With ``target`` the coefficient follows
     the measured KL divergence; without it stays fixed. Where the actions are candidates, or some are illegal, the
-    reference's distribution too is the one over the candidates and legal actions. Logged under ``kl/``: the estimators
-    ``k1`` (mean of ``log_prob - reference_log_prob``) and ``k3`` (``exp(-r) - 1 + r``, never negative;
-    `Schulman 2020 <http://joschu.net/blog/kl-approx.html>`_) per token, ``episode`` in nats per episode, ``coef``,
-    and the mean penalty per episode.
+    reference's distribution too is the one over the candidates and legal actions. With ``trainable="lora"`` or
+    ``"heads"`` the reference is the policy's own model with the adapter off: the weights are there once. Logged under
+    ``kl/``: the estimators ``k1`` (mean of ``log_prob - reference_log_prob``) and ``k3`` (``exp(-r) - 1 + r``, never
+    negative; `Schulman 2020 <http://joschu.net/blog/kl-approx.html>`_) per token, ``episode`` in nats per episode,
+    ``coef``, and the mean penalty per episode.
 
     Args:
         coef: Penalty per nat; the starting value where ``target`` is given.
@@ -82,10 +83,19 @@ class ReferenceKLCallback(BaseCallback):
                 "ReferenceKLCallback compares distributions over tokens; this environment's actions are "
                 f"{policy.action_space.n} choices of another kind, of which the reference knows nothing. Leave it out."  # type: ignore[attr-defined]
             )
-        name = self.model_name or policy.model_name
-        self._reference = LanguageModel(name, "heads", policy.dtype_name, policy.device)
+        self._reference = self._find_reference(policy)
         if self._reference.vocab_size != policy.actor.vocab_size:
-            raise ConfigurationError(f"the reference {name!r} has another vocabulary than the policy's model.")
+            raise ConfigurationError(
+                f"the reference {self.model_name!r} has another vocabulary than the policy's model."
+            )
+
+    def _find_reference(self, policy: LMActorCriticPolicy) -> LanguageModel:
+        """The policy's own model, where its pretrained weights stay as they are; else one beside it."""
+        name = self.model_name or policy.model_name
+        if name == policy.model_name and policy.trainable in ("lora", "heads"):
+            assert isinstance(policy.actor, LanguageModel)
+            return policy.actor
+        return LanguageModel(name, "heads", policy.dtype_name, policy.device)
 
     def _on_step(self) -> bool:
         return True
@@ -122,7 +132,8 @@ class ReferenceKLCallback(BaseCallback):
         result = np.empty(actions.shape[0], dtype=np.float32)
         for chosen in store.parts(rows_at_once(PASS_TOKENS, policy.observation_space)):
             packed, indices = store.pack(chosen, policy.device)
-            hidden = packed.transition_hidden(self._reference)
+            with self._reference.adapter_off():
+                hidden = packed.transition_hidden(self._reference)
             chosen_actions = actions[th.as_tensor(indices, device=policy.device)]
             log_probs, _ = action_log_probs(layer, hidden, chosen_actions, rollout_columns(buffer, indices))
             result[indices] = log_probs.cpu().numpy()

@@ -171,7 +171,7 @@ def evaluate_agent(
 def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
     """The pretrained model that a policy started from, as a policy: same temperature, frozen weights shared."""
     own = LMActorCriticPolicy._get_constructor_parameters(policy)  # not those of a subclass: the model masks nothing
-    arguments = {**own, "trainable": "heads", "value": "shared"}
+    arguments = {**own, "trainable": "heads", "value": "shared", "peft_config": None}
     with seeded(0):  # its heads are initialised at random, which training must not notice
         return LMActorCriticPolicy(**arguments).to(policy.device)
 

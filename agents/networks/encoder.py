@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch as th
 from torch import nn
 
+from agents.networks.lora import check_peft_config
 from agents.networks.trained_model import TrainedModel, trainable_names
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.cached_model import DTYPES
@@ -26,12 +29,16 @@ class Encoder(TrainedModel):
 
     Args:
         name: Alias, hub id or folder, as for :func:`lm_envs.models.load_encoder`.
-        trainable: ``"all"``, ``"top:N"`` (the last N layers), or ``"heads"`` (nothing in here).
+        trainable: ``"all"``; ``"top:N"``, the last N layers; ``"lora"``, a low-rank adapter; or ``"heads"``, nothing in
+            here.
         dtype: ``"float32"`` or ``"bfloat16"``, the precision that the model computes in.
         device: Where it runs.
+        peft_config: The adapter's arguments, see :func:`agents.networks.lora.lora_config`.
 
     Raises:
-        ConfigurationError: For an unknown ``trainable`` or ``dtype``, or more layers than there are.
+        ConfigurationError: For an unknown ``trainable`` or ``dtype``, more layers than there are, or an adapter that
+            does not fit.
+        MissingDependencyError: For an adapter peft is missing.
         ModelError: If the model cannot be loaded.
 
     Attributes:
@@ -43,8 +50,16 @@ class Encoder(TrainedModel):
 
     reads_ahead = True
 
-    def __init__(self, name: str, trainable: str = "all", dtype: str = "float32", device: th.device | str = "cpu"):
+    def __init__(
+        self,
+        name: str,
+        trainable: str = "all",
+        dtype: str = "float32",
+        device: th.device | str = "cpu",
+        peft_config: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
+        check_peft_config(trainable, peft_config)
         if dtype not in DTYPES:
             raise ConfigurationError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}.")
         self.compute_dtype = DTYPES[dtype]
@@ -57,7 +72,10 @@ class Encoder(TrainedModel):
         if hasattr(self.lm, _UNUSED):  # a summary of the text that nobody reads
             setattr(self.lm, _UNUSED, None)
         self.pooling = pooling(name)
-        self._make_trainable(trained, lambda: load_encoder(name, str(device), "float32"))
+        if trainable == "lora":
+            self._add_adapter(peft_config)
+        else:
+            self._make_trainable(trained, lambda: load_encoder(name, str(device), "float32"))
 
     @property
     def hidden_size(self) -> int:

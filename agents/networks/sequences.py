@@ -39,7 +39,7 @@ class PackedSequences:
     columns: dict[str, th.Tensor] = field(default_factory=dict)
     vocab_size: int | None = None
     observer: Callable[[th.Tensor], th.Tensor] | None = None
-    _hidden: dict[tuple[int, bool], list[th.Tensor]] | None = None
+    _hidden: dict[tuple[int, bool, bool], list[th.Tensor]] | None = None
 
     def __len__(self) -> int:
         """Number of transitions."""
@@ -107,7 +107,7 @@ class PackedSequences:
         self, model: Callable[..., th.Tensor], buckets: list[tuple[int, int]], widths: list[int]
     ) -> list[th.Tensor]:
         """Hidden states of all positions, ``(n_rows * width, hidden_size)`` for each bucket of rows."""
-        key = (id(model), th.is_grad_enabled())
+        key = (id(model), th.is_grad_enabled(), getattr(model, "adapter_is_off", False))
         if self._hidden is not None and key in self._hidden:
             return self._hidden[key]
         told = getattr(model, "reads_ahead", False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch as th
 from torch import nn
 
+from agents.networks.lora import adapter_layers, inject_adapter, switched_off
 from lm_envs.errors import ConfigurationError
 
 
@@ -17,18 +19,22 @@ class TrainedModel(nn.Module):
 
     Weights that are not trained are shared. Trained weights are kept in float32; in bfloat16 the model computes on
     bfloat16 copies, whose gradients are handed to the float32 weights as they arrive (learning rates of 1e-6 would
-    vanish in bfloat16). The base class of causal language models and of encoders.
+    vanish in bfloat16). An adapter's weights are float32 themselves. The base class of causal language models and of
+    encoders.
 
     Attributes:
         lm: The model of transformers.
         compute_dtype: The precision that it computes in.
         reads_ahead: Whether a token's hidden state depends on tokens that come after it.
+        adapter_is_off: Whether this is the pretrained model for now, see :meth:`adapter_off`.
     """
 
     lm: Any
     compute_dtype: th.dtype
     reads_ahead = False
+    adapter_is_off = False
     master: dict[str, nn.Parameter]
+    _adapter_layers: tuple[Any, ...] = ()
     _compute: dict[str, nn.Parameter] = {}  # noqa: RUF012 - replaced, never filled: none while a base class probes
 
     @property
@@ -41,12 +47,12 @@ class TrainedModel(nn.Module):
         """Number of tokens."""
         raise NotImplementedError
 
-    def _make_trainable(self, trained: Collection[str], original: Callable[[], nn.Module]) -> None:
+    def _make_trainable(self, trained: Collection[str], original: Callable[[], nn.Module] | None) -> None:
         """Mark what is trained; in reduced precision, keep its float32 original beside it.
 
         Args:
             trained: Names of parameters of :attr:`lm`.
-            original: Loads the model in float32.
+            original: Loads the model in float32; None where what is trained is in float32 in any case.
         """
         self.master = nn.ParameterDict()  # type: ignore[assignment]
         self._compute = {}
@@ -55,8 +61,14 @@ class TrainedModel(nn.Module):
         self._changes = 0
         self._version = -1
 
-    def _mark_trained(self, trained: Collection[str], original: Callable[[], nn.Module]) -> None:
-        if self.compute_dtype == th.float32 or not trained:
+    def _add_adapter(self, peft_config: Mapping[str, Any] | None) -> None:
+        """Put an adapter into :attr:`lm` and train it alone; see :func:`agents.networks.lora.inject_adapter`."""
+        trained = inject_adapter(self.lm, peft_config)
+        self._adapter_layers = tuple(adapter_layers(self.lm))
+        self._make_trainable(trained, None)
+
+    def _mark_trained(self, trained: Collection[str], original: Callable[[], nn.Module] | None) -> None:
+        if self.compute_dtype == th.float32 or not trained or original is None:
             for key, parameter in self.lm.named_parameters():
                 parameter.requires_grad_(key in trained)
             return
@@ -104,9 +116,35 @@ class TrainedModel(nn.Module):
         """Stay in evaluation mode: dropout would make PPO's first ratio differ from 1."""
         return super().train(False)
 
+    @contextlib.contextmanager
+    def adapter_off(self) -> Iterator[None]:
+        """A context in which this is the pretrained model, to the last bit; nothing is copied.
+
+        Raises:
+            ConfigurationError: The pretrained weights themselves are trained, so that they are no longer here.
+        """
+        if self._own and not self._adapter_layers:
+            raise ConfigurationError(
+                "this model's own weights are trained, so it has no adapter that could be switched off. Train with "
+                "trainable='lora' or 'heads', or load the pretrained model beside it."
+            )
+        if self.adapter_is_off:
+            yield
+            return
+        with switched_off(self._adapter_layers):
+            self.adapter_is_off = True
+            try:
+                yield
+            finally:
+                self.adapter_is_off = False
+
     def version(self) -> int:
-        """A number that changes whenever a trained weight is written in place, or :meth:`mark_changed` is called."""
-        return self._changes + sum(parameter._version for _, parameter in self._own)
+        """A number that changes when a trained weight is written in place, or :meth:`mark_changed` is called.
+
+        With the adapter off it is another one than with the adapter on.
+        """
+        version = self._changes + sum(parameter._version for _, parameter in self._own)
+        return ~version if self.adapter_is_off else version
 
     def mark_changed(self) -> None:
         """Say that weights were written in a way that leaves no trace, as fused optimizers do."""
@@ -126,18 +164,20 @@ def trainable_names(model: nn.Module, trainable: str) -> set[str]:
 
     Args:
         model: The model of transformers.
-        trainable: ``"all"``, ``"top:N"`` (the last N layers and the final norm), or ``"heads"`` (none).
+        trainable: ``"all"``, ``"top:N"`` (the last N layers and the final norm), ``"heads"`` or ``"lora"`` (none).
 
     Raises:
         ConfigurationError: ``trainable`` is something else, or there are fewer layers.
     """
     if trainable == "all":
         return {name for name, _ in model.named_parameters()}
-    if trainable == "heads":
+    if trainable in ("heads", "lora"):
         return set()
     match = re.fullmatch(r"top:(\d+)", trainable)
     if match is None:
-        raise ConfigurationError(f"trainable must be 'all', 'top:N' (the last N layers) or 'heads'; got {trainable!r}.")
+        raise ConfigurationError(
+            f"trainable must be 'all', 'top:N' (the last N layers), 'lora' or 'heads'; got {trainable!r}."
+        )
     layer_lists = [(n, m) for n, m in model.named_modules() if isinstance(m, nn.ModuleList)]
     prefix, layers = max(layer_lists, key=lambda pair: len(pair[1]))
     count = int(match[1])

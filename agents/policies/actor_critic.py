@@ -19,12 +19,12 @@ from agents.networks.action_logits import action_log_probs, action_logits, log_p
 from agents.networks.heads import Choices, LabelChoices, PolicyAdapter, ValueHead
 from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
-from agents.networks.pretrained import pretrained_model
 from agents.networks.q_heads import legal
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.token_log_probs import best_tokens, sample_tokens
 from agents.networks.trained_weights import trained_parameters
 from agents.policies.arguments import check_context, check_model_name, optimizer_arguments
+from agents.policies.compact_moments import save_moments_in_bfloat16
 from agents.policies.trained_policy import TrainedPolicy
 from agents.warn_once import warn_once
 from lm_envs.errors import ConfigurationError
@@ -57,19 +57,28 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         use_sde: Not supported; present because SB3 passes it.
         model: Alias, hub id or folder of a causal language model, or of an encoder where the actions are choices.
             Always a name, never the object: that is what keeps ``save`` and ``load`` working.
-        trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; or ``"heads"``, a low-rank change of
-            the last hidden state and the value head. Frozen weights are shared in memory and left out of the zip.
+        trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; ``"lora"``, a low-rank adapter in the
+            layers (`Hu et al. 2021 <https://arxiv.org/abs/2106.09685>`_), through ``peft``; or ``"heads"``, a low-rank
+            change of the last hidden state and the value head. Frozen weights are shared in memory and left out of the
+            zip; what Adam remembers of an adapter is saved in bfloat16.
         dtype: ``"float32"`` or ``"bfloat16"``: what the model computes in. Trained weights stay float32.
         temperature: Divides the logits, in rollouts and updates alike.
         value: ``"shared"``: the value head reads the actor's hidden states; ``"separate"``: the critic has a language
-            model of its own.
+            model of its own, with ``"lora"`` a second adapter on the same weights.
         value_gradient: Whether the value loss also trains a shared language model; if not, it trains the head only.
+        peft_config: For ``trainable="lora"``, arguments of ``peft.LoraConfig`` as a plain dict; by default
+            ``dict(r=8, lora_alpha=16)`` on the layers that peft names for the architecture, queries and values. For all
+            linear layers but the last ``target_modules="all-linear"``. No dropout: with it an action would have another
+            probability in the update than in the rollout.
+        quantization: ``"4bit"`` or ``"8bit"``: keep the frozen weights so, through bitsandbytes; for
+            ``trainable="lora"`` or ``"heads"``.
         optimizer_class: Optimizer for everything that is trained.
         optimizer_kwargs: Its keyword arguments, without the learning rate; by default ``eps=1e-5``, as in SB3, and
             ``fused=True`` for Adam and AdamW: one pass over the weights instead of ten.
 
     Raises:
         ConfigurationError: For an argument with an impossible value, or spaces of another kind of environment.
+        MissingDependencyError: For ``"lora"`` peft is not installed, or for ``quantization`` bitsandbytes.
         ModelError: If the model cannot be used, has another vocabulary than the environment, or is too short.
     """
 
@@ -85,6 +94,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         temperature: float = 1.0,
         value: str = "shared",
         value_gradient: bool = True,
+        peft_config: dict[str, Any] | None = None,
+        quantization: str | None = None,
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
@@ -106,13 +117,15 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         self.temperature = temperature
         self.value = value
         self.value_gradient = value_gradient
+        self.peft_config = peft_config
+        self.quantization = quantization
         self._build_language_models(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
         """Build nothing yet: SB3 calls this before the arguments of this class are stored."""
 
     def _build_language_models(self, lr_schedule: Schedule) -> None:
-        self.actor = pretrained_model(self.model_name, self.trainable, self.dtype_name)
+        self.actor = self._pretrained()
         self._caches = caches_for(self.actor, self.observation_space)
         n_actions = number_of_actions(self.action_space)
         self.actions_are = action_kind(self.actor, self.observation_space, n_actions)
@@ -120,17 +133,15 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         self.choices = self._choice_head(n_actions) if self.actions_are == "choices" else None
         adapts = self.trainable == "heads" and self.choices is None
         self.adapter = PolicyAdapter(self.actor.hidden_size) if adapts else None
-        self.critic = (
-            pretrained_model(self.model_name, self.trainable, self.dtype_name)
-            if self.value == "separate" and self.trainable != "heads"
-            else None
-        )
+        self.critic = self._pretrained() if self.value == "separate" and self.trainable != "heads" else None
         if self.critic is not None:
             self.critic.share_frozen(self.actor)
         self.value_head = ValueHead(self.actor.hidden_size)
         trained = list(trained_parameters(self).values())
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
         self.optimizer.register_step_post_hook(lambda *_: self._mark_changed())
+        if self.trainable == "lora":
+            save_moments_in_bfloat16(self.optimizer)
 
     def _choice_head(self, n_actions: int) -> Choices:
         assert isinstance(self.observation_space, spaces.Dict)
@@ -249,7 +260,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         return OutputLayer(layer.weight, layer.bias, layer.scale / self.temperature, layer.softcap)
 
     def _adapted(self, hidden: th.Tensor) -> th.Tensor:
-        return hidden if self.adapter is None else self.adapter(hidden)
+        return hidden if self.adapter is None or self.actor.adapter_is_off else self.adapter(hidden)
 
     # -- saving -----------------------------------------------------------------------------------------------------
 
@@ -264,6 +275,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             "temperature": self.temperature,
             "value": self.value,
             "value_gradient": self.value_gradient,
+            "peft_config": self.peft_config,
+            "quantization": self.quantization,
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,
         }

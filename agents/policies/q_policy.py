@@ -12,12 +12,12 @@ from agents.buffers.sequence_rollout_buffer import observation_tokens
 from agents.networks.encoder import Encoder
 from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
-from agents.networks.pretrained import pretrained_model
 from agents.networks.q_heads import legal
 from agents.networks.q_network import LMQNetwork, TokenObs
 from agents.networks.sequences import PackedSequences
 from agents.networks.token_log_probs import sample_tokens
 from agents.policies.arguments import check_context, check_model_name, optimizer_arguments
+from agents.policies.compact_moments import save_moments_in_bfloat16
 from agents.policies.trained_policy import TrainedPolicy
 from lm_envs.errors import ConfigurationError, UnknownNameError
 
@@ -42,8 +42,9 @@ class LMQPolicy(TrainedPolicy):
         lr_schedule: Learning rate schedule, given by the algorithm.
         model: Alias, hub id or folder of a causal language model, or of an encoder where the actions are choices.
             Always a name, never the object.
-        trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; or ``"heads"``, only what is put on
-            top of the language model, which then runs once for both networks.
+        trainable: ``"all"``; ``"top:N"``, the last N layers and the final norm; ``"lora"``, a low-rank adapter in the
+            layers; or ``"heads"``, only what is put on top of the language model, which then runs once for both
+            networks.
         dtype: ``"float32"`` or ``"bfloat16"``: what the model computes in. Trained weights stay float32.
         log_prob_scale: Value of a nat of log-probability at the start, in units of the reward.
         dueling: Advantages relative to the mean over actions
@@ -58,12 +59,15 @@ class LMQPolicy(TrainedPolicy):
             ``deterministic=True``.
         exploration_temperature: In units of the reward.
         exploration_rate: Probability, for each environment by itself.
+        peft_config: Arguments of the adapter, see :class:`~agents.LMActorCriticPolicy`.
+        quantization: ``"4bit"`` or ``"8bit"``, how frozen weights are kept; see there.
         optimizer_class: Optimizer for everything that is trained.
         optimizer_kwargs: Its keyword arguments, without the learning rate; by default ``fused=True`` for Adam and
             AdamW.
 
     Raises:
         ConfigurationError: For an argument with an impossible value, or spaces of another kind of environment.
+        MissingDependencyError: For ``"lora"`` peft is not installed, or for ``quantization`` bitsandbytes.
         ModelError: If the model cannot be used, has another vocabulary than the environment, or is too short.
         UnknownNameError: For an unknown ``exploration``.
 
@@ -86,6 +90,8 @@ class LMQPolicy(TrainedPolicy):
         exploration: str = "greedy",
         exploration_temperature: float = 0.1,
         exploration_rate: float = 0.1,
+        peft_config: dict[str, Any] | None = None,
+        quantization: str | None = None,
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
@@ -108,10 +114,12 @@ class LMQPolicy(TrainedPolicy):
         self.exploration = exploration
         self.exploration_temperature = exploration_temperature
         self.exploration_rate = exploration_rate
+        self.peft_config = peft_config
+        self.quantization = quantization
         self._build(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
-        own = pretrained_model(self.model_name, self.trainable, self.dtype_name)
+        own = self._pretrained()
         check_context(own, self.model_name, self._max_tokens)
         self._caches = caches_for(own, self.observation_space)
         self.online = self._network(own, is_target=False)
@@ -122,12 +130,14 @@ class LMQPolicy(TrainedPolicy):
             list(self.online.parameters()), lr=lr_schedule(1), **self.optimizer_kwargs
         )
         self.optimizer.register_step_post_hook(lambda *_: self.online.lm.mark_changed())
+        if self.trainable == "lora":
+            save_moments_in_bfloat16(self.optimizer)
 
     def _twin(self, own: LanguageModel | Encoder) -> LanguageModel | Encoder:
         """The target network's language model: of its own in what is trained, else the online network's."""
         if not own.own_parameters():
             return own
-        twin = pretrained_model(self.model_name, self.trainable, self.dtype_name)
+        twin = self._pretrained()
         twin.share_frozen(own)
         return twin
 
@@ -147,12 +157,12 @@ class LMQPolicy(TrainedPolicy):
         return made
 
     def _reference(self, own: LanguageModel | Encoder) -> LanguageModel | None:
-        """The pretrained model, where exploration needs it and neither observations nor a frozen model give it."""
+        """The pretrained model, where exploration needs it and observations do not give it; with the adapter off."""
         if self.exploration != "lm" or self.online.actions_are == "candidates":
             return None
         if self.online.actions_are == "choices":
             raise ConfigurationError("exploration='lm' draws tokens from the language model; here actions are choices.")
-        if isinstance(own, LanguageModel) and not own.own_parameters():
+        if isinstance(own, LanguageModel) and self.trainable in ("heads", "lora"):
             return own
         return LanguageModel(self.model_name, "heads", self.dtype_name)
 
@@ -228,8 +238,11 @@ class LMQPolicy(TrainedPolicy):
         """Actions ``(n,)`` int64 drawn from the pretrained model, among the legal ones."""
         if self.reference is None:
             return sample_tokens(legal(obs["candidate_log_probs"].float(), obs))[0]
-        purpose = "acting" if self.reference is self.online.lm else "reference"
-        hidden = self._caches.last_hidden(purpose, self.reference, obs)
+        if self.trainable == "heads":  # what acts is the reference itself
+            hidden = self._caches.last_hidden("acting", self.reference, obs)
+        else:
+            with self.reference.adapter_off():
+                hidden = self._caches.last_hidden("reference", self.reference, obs)
         return sample_tokens(legal(self.reference.output_layer.logits(hidden), obs))[0]
 
     # -- saving -----------------------------------------------------------------------------------------------------
@@ -249,6 +262,8 @@ class LMQPolicy(TrainedPolicy):
             "exploration": self.exploration,
             "exploration_temperature": self.exploration_temperature,
             "exploration_rate": self.exploration_rate,
+            "peft_config": self.peft_config,
+            "quantization": self.quantization,
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,11 @@ from lm_envs.inference.output_layer import OutputLayer, find_output_layer
 from lm_envs.inference.slot_attention import SLOT_ATTENTION
 from lm_envs.inference.slot_cache import SlotCache, SlotPass
 from lm_envs.models import load_language_model
+from lm_envs.models.quantization import load_quantized
 
 DTYPES = {"float32": th.float32, "bfloat16": th.bfloat16}
 PROBE_TOLERANCE = {th.float32: 1e-3, th.bfloat16: 0.25}
+QUANTIZED_TOLERANCE = 0.25  # with 8 bits, inputs of layers are rounded: a small difference may become a large one
 
 
 class CachedLanguageModel(nn.Module):
@@ -33,6 +36,7 @@ class CachedLanguageModel(nn.Module):
         device: Where it runs.
         own: Given the shared model, the names of the parameters that this instance needs for itself; None: none.
         trust_remote_code: Run code that comes with the model. Only for models that you trust.
+        quantization: ``"4bit"`` or ``"8bit"``, how the frozen weights are kept; None: in ``dtype``.
 
     Raises:
         ConfigurationError: For an unknown ``dtype``.
@@ -47,14 +51,16 @@ class CachedLanguageModel(nn.Module):
         own: Callable[[nn.Module], Collection[str]] | None = None,
         *,
         trust_remote_code: bool = False,
+        quantization: str | None = None,
     ) -> None:
         super().__init__()
         if dtype not in DTYPES:
             raise ConfigurationError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}.")
         self.compute_dtype = DTYPES[dtype]
-        source = load_language_model(name, str(device), dtype, trust_remote_code=trust_remote_code)
+        self.quantization = quantization
+        source = self._load(name, str(device), dtype, trust_remote_code)
         copied = () if own is None else own(source)
-        shared = {id(p): nn.Parameter(p.data, False) for n, p in source.named_parameters() if n not in copied}
+        shared = {id(p): _same_data(p) for n, p in source.named_parameters() if n not in copied}
         # load_language_model remembers the instance only while somebody holds it; in a tuple it is no submodule
         self._source = (source,) if shared else ()
         self.lm = copy.deepcopy(source, shared)  # which also adds to the mapping
@@ -63,6 +69,11 @@ class CachedLanguageModel(nn.Module):
         self.body = self.lm.base_model
         self._layer = find_output_layer(self.lm, name)
         self._check_against_plain_forward(source, name)
+
+    def _load(self, name: str, device: str, dtype: str, trust_remote_code: bool) -> Any:
+        if self.quantization is None:
+            return load_language_model(name, device, dtype, trust_remote_code=trust_remote_code)
+        return load_quantized(name, device, dtype, self.quantization, trust_remote_code=trust_remote_code)
 
     @property
     def hidden_size(self) -> int:
@@ -158,9 +169,15 @@ class CachedLanguageModel(nn.Module):
         cached = self.output_layer.logits(self.last_hidden(cache, ids, th.tensor([[1, 1, 1, 0], [1, 1, 1, 1]])))
         expected = plain[[0, 1], [2, 3]]
         error = max(float((packed - plain).abs().max()), float((cached - expected).abs().max()))
-        if not error <= PROBE_TOLERANCE[self.compute_dtype] * max(1.0, float(plain.abs().max())):
+        tolerance = QUANTIZED_TOLERANCE if self.quantization else PROBE_TOLERANCE[self.compute_dtype]
+        if not error <= tolerance * max(1.0, float(plain.abs().max())):
             raise ModelError(
                 f"the model {name!r} ({type(self.lm).__name__}) gives other logits through the slot cache than through "
                 f"its own forward pass (largest difference {error:.2g}). Its architecture does something between "
                 "attention and output layer that this policy does not know. Use another model."
             )
+
+
+def _same_data(parameter: nn.Parameter) -> nn.Parameter:
+    """Another frozen parameter that holds the same tensor; a quantized one, which knows its scales, itself."""
+    return nn.Parameter(parameter.data, False) if type(parameter) is nn.Parameter else parameter
