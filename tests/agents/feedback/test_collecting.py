@@ -55,6 +55,6 @@ def test_policies_with_other_prompts_cannot_be_compared(writer):
 
 
 def test_conversations_of_several_turns_cannot_be_compared(lm_folder):
-    talker = find_source(lm_folder, "Dialogue-v0", {"max_turns": 3, "max_tokens": 250, "max_turn_tokens": 2}).load("cpu")
+    talker = find_source(lm_folder, "Dialogue-v0", {"max_turns": 2, "max_tokens": 200, "max_turn_tokens": 2}).load("cpu")
     with pytest.raises(ConfigurationError, match="first turns: -E max_turns=1"):
-        sample_items({"a": talker}, 3)
+        sample_items({"a": talker}, 1)
