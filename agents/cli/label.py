@@ -69,7 +69,8 @@ def _open_store(target: Path, n_prompts: int, n_completions: int) -> FeedbackSto
     """The feedback file, or the one of a run; filled where the run's has no items.
 
     Raises:
-        CheckpointError: There is neither.
+        CheckpointError: There is neither, or the folder is no run's.
+        LMEnvsError: There is nothing to choose between.
     """
     from agents.feedback.store import FeedbackStore
 
@@ -79,10 +80,14 @@ def _open_store(target: Path, n_prompts: int, n_completions: int) -> FeedbackSto
         raise CheckpointError(
             f"there is no run folder and no feedback file {str(target)!r}. Name a run folder, or make the file first."
         )
-    from agents.feedback.collecting import collect_items
+    if not (target / FEEDBACK_FILE).is_file():
+        from agents.training_runs.folder import RunFolder
 
+        RunFolder(target).open()  # before a file is made in a folder of something else
     store = FeedbackStore(target / FEEDBACK_FILE)
     if not store.items():
+        from agents.feedback.collecting import collect_items
+
         with console().status(f"completing {n_prompts} prompts"):
             collect_items(store, str(target), n_prompts, n_completions)
     return store

@@ -98,10 +98,10 @@ class Draft:
 def shown_text(text: str) -> str:
     """``text`` as a browser sends it back from a text box: so an edit can be told from none.
 
-    Line ends are one character, as they are in the item; what HTML cannot carry becomes the replacement character.
+    Line ends are one character, as they are in the item; the character 0, which HTML cannot carry, is
+    replaced.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _number(text: str, end: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+from typing import Any
 
 from agents.feedback.store import FeedbackStore
 from agents.label_page.access import Access, key_file_of
@@ -11,6 +12,17 @@ from lm_envs.errors import ConfigurationError, MissingDependencyError
 
 PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "jinja2": "jinja2", "python_multipart": "python-multipart"}
 CLOSING_SECONDS = 3
+
+_SETTINGS: dict[str, Any] = {
+    "http": "h11",
+    "ws": "none",
+    "lifespan": "off",
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": CLOSING_SECONDS,
+}
 
 
 class LabelServer:
@@ -36,6 +48,8 @@ class LabelServer:
         self, store: FeedbackStore, host: str = "127.0.0.1", port: int = 0, annotator: str | None = None
     ) -> None:
         check_installed()
+        import uvicorn
+
         from agents.label_page.app import make_app
         from agents.label_page.guard import Hosts
 
@@ -45,7 +59,8 @@ class LabelServer:
         self.port: int = self._socket.getsockname()[1]
         self.is_loopback = Hosts(host).is_loopback
         self._token = access.new_token(annotator)
-        self._app = make_app(store, access, Hosts(host))
+        app = make_app(store, access, Hosts(host))
+        self._server = uvicorn.Server(uvicorn.Config(app, **_SETTINGS))
 
     @property
     def link(self) -> str:
@@ -54,26 +69,17 @@ class LabelServer:
         return f"http://{f'[{name}]' if ':' in name else name}:{self.port}/?token={self._token}"
 
     def run(self) -> None:
-        """Answer requests until Ctrl-C.
+        """Answer requests until Ctrl-C or :meth:`stop`.
 
         Raises:
-            KeyboardInterrupt: After the requests that had come in were answered.
+            KeyboardInterrupt: Ctrl-C, after the requests that had come in were answered.
         """
-        import uvicorn
-
-        config = uvicorn.Config(
-            self._app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=CLOSING_SECONDS,
-        )
         with self._socket:
-            uvicorn.Server(config).run(sockets=[self._socket])
+            self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """End :meth:`run`, which another thread is in."""
+        self._server.should_exit = True
 
 
 def check_installed() -> None:

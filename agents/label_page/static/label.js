@@ -22,6 +22,7 @@ function edit() {
   const text = form.querySelector(`[name=edit-${place}]`);
   text.closest("details").open = true;
   text.focus();
+  text.setSelectionRange(text.value.length, text.value.length);
 }
 
 function flag() {
