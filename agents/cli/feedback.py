@@ -64,7 +64,7 @@ def export_feedback(
                 n_rows = files.write_ratings(output, found.ratings)
             case Kind.DEMONSTRATIONS:
                 n_rows = files.write_demonstrations(output, found.demonstrations)
-        _print(f"{n_rows} {kind.value} in {output}")
+        _print(f"{n_rows} rows of {kind.value} in {output}")
 
 
 @feedback_app.command("import")
@@ -89,7 +89,7 @@ def import_(
         name = annotator_name(annotator)
         found = read_feedback(sources, on_identical="drop" if drop_identical else "raise")
         imported = import_feedback(FeedbackStore(file), found, name)
-        _print(f"{imported.answers} answers of {name}, {imported.items} new items in {file}")
+        _print(f"{imported.answers} answers of {name} to {imported.items} items in {file}, {imported.new} of them new")
 
 
 @feedback_app.command("agreement")

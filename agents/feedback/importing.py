@@ -20,12 +20,14 @@ class Imported:
     """What became of feedback.
 
     Attributes:
-        items: New items.
+        items: Items that were answered.
+        new: Those of them that are new.
         answers: Answers that were written.
         left_out: Examples that no item was made of.
     """
 
     items: int
+    new: int
     answers: int
     left_out: int
 
@@ -57,7 +59,8 @@ def import_feedback(store: FeedbackStore, feedback: Feedback, annotator: str) ->
     added = store.add_items(item for item, _ in answered)
     stored = {item.fingerprint: (item_id, item) for item_id, item in store.items().items()}
     store.add_answers(name, [_for_stored(item, answer, *stored[item.fingerprint]) for item, answer in answered])
-    return Imported(items=added, answers=len(answered), left_out=len(feedback) - n_used)
+    n_items = len({item.fingerprint for item, _ in answered})
+    return Imported(n_items, new=added, answers=len(answered), left_out=len(feedback) - n_used)
 
 
 def _for_stored(item: Item, answer: Answer, item_id: int, stored: Item) -> tuple[int, Answer]:

@@ -53,7 +53,7 @@ def test_export_writes_json_lines(cli, store, tmp_path, kind, expected):
     assert result.exit_code == 0, result.output
     found = rows(tmp_path / "out.jsonl")
     assert [row for row in found if row in expected] == expected
-    assert result.stdout == f"{len(found)} {kind} in out.jsonl\n"
+    assert result.stdout == f"{len(found)} rows of {kind} in out.jsonl\n"
 
 
 def test_export_without_flagged_items(cli, store, tmp_path):
@@ -69,7 +69,7 @@ def test_import_and_export_are_inverse(cli, tmp_path):
     pairs = [Preference("p", "b", "a"), Preference("q", "c", "d", tie=True)]
     write_preferences(tmp_path / "pairs.jsonl", pairs)
     result = cli("feedback", "import", "b.sqlite", "pairs.jsonl", "--annotator", "ann")
-    assert (result.exit_code, result.stdout) == (0, "2 answers of ann, 2 new items in b.sqlite\n")
+    assert (result.exit_code, result.stdout) == (0, "2 answers of ann to 2 items in b.sqlite, 2 of them new\n")
     assert read_feedback(tmp_path / "b.sqlite").preferences == pairs
     cli("feedback", "export", "b.sqlite", "-o", "again.jsonl")
     assert (tmp_path / "again.jsonl").read_text() == (tmp_path / "pairs.jsonl").read_text()
@@ -89,7 +89,7 @@ def test_import_drops_identical_texts_where_asked(cli, tmp_path):
     lines = [json.dumps({"prompt": "p", "chosen": "a", "rejected": other}) for other in "ab"]
     (tmp_path / "pairs.jsonl").write_text("\n".join(lines))
     result = cli("feedback", "import", "b.sqlite", "pairs.jsonl", "-a", "ann", "--drop-identical")
-    assert result.stdout == "1 answers of ann, 1 new items in b.sqlite\n"
+    assert result.stdout == "1 answers of ann to 1 items in b.sqlite, 1 of them new\n"
     assert "1 pairs of identical texts are left out" in result.stderr
 
 

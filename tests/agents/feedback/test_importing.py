@@ -5,7 +5,7 @@ import pytest
 from agents.feedback.answers import Answer, Item
 from agents.feedback.examples import Demonstration, Feedback, Preference, Rating
 from agents.feedback.files import read_feedback
-from agents.feedback.importing import import_feedback
+from agents.feedback.importing import Imported, import_feedback
 from agents.feedback.store import FeedbackStore
 from lm_envs.errors import DataError
 
@@ -21,7 +21,7 @@ def test_comparisons_and_ratings_come_back_from_the_store(store):
         [Rating("r", "one", 0.75), Rating("r", "two", 0.0)],
     )
     found = import_feedback(store, feedback, " ann ")
-    assert (found.items, found.answers, found.left_out) == (4, 4, 0)
+    assert found == Imported(items=4, new=4, answers=4, left_out=0)
     assert read_feedback(store.path) == feedback
     assert store.annotators() == ["ann"]
 
@@ -29,7 +29,7 @@ def test_comparisons_and_ratings_come_back_from_the_store(store):
 def test_items_that_are_there_get_the_answers_whatever_the_order(store):
     store.add_items([Item("p", ("b", "a")), Item("r", ("z", "y", "x"))])
     ratings = [Rating("r", "x", 0.0), Rating("r", "y", 0.5), Rating("r", "z", 1.0)]
-    assert import_feedback(store, Feedback([Preference("p", "a", "b")], ratings), "ann").items == 0
+    assert import_feedback(store, Feedback([Preference("p", "a", "b")], ratings), "ann").new == 0
     assert {given.item_id: given.answer for given in store.current_answers()} == {
         1: Answer(best=1),
         2: Answer(ratings=(5, 3, 1)),
