@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from agents.callbacks.reference_kl import ReferenceKLCallback as ReferenceKLCallback
     from agents.callbacks.rollout_buffer import RolloutBufferCallback as RolloutBufferCallback
     from agents.callbacks.token_rewards import TokenRewardsCallback as TokenRewardsCallback
+    from agents.feedback.collecting import collect_items as collect_items
+    from agents.feedback.files import read_feedback as read_feedback
+    from agents.feedback.simulated import SimulatedAnnotator as SimulatedAnnotator
+    from agents.feedback.store import FeedbackStore as FeedbackStore
     from agents.policies.actor_critic import LMActorCriticPolicy as LMActorCriticPolicy
     from agents.policies.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
     from agents.policies.nlpo_policy import LMNLPOPolicy as LMNLPOPolicy
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
 
 # name -> its module: imported on first use, so that `lm-envs --help` does not wait for torch
 _LAZY = {
+    "FeedbackStore": "agents.feedback.store",
     "GRPORolloutBuffer": "agents.buffers.group_relative_buffer",
     "GymnasiumVecEnv": "agents.vec_env",
     "LMActorCriticPolicy": "agents.policies.actor_critic",
@@ -42,8 +47,11 @@ _LAZY = {
     "RolloutBufferCallback": "agents.callbacks.rollout_buffer",
     "SequenceReplayBuffer": "agents.buffers.sequence_replay_buffer",
     "SequenceRolloutBuffer": "agents.buffers.sequence_rollout_buffer",
+    "SimulatedAnnotator": "agents.feedback.simulated",
     "TokenRewardsCallback": "agents.callbacks.token_rewards",
+    "collect_items": "agents.feedback.collecting",
     "make_lm_vec_env": "agents.vec_env",
+    "read_feedback": "agents.feedback.files",
     "train_reward_ensemble": "agents.reward_models.ensemble",
     "train_reward_model": "agents.reward_models.training",
 }
