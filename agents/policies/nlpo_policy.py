@@ -15,7 +15,6 @@ from stable_baselines3.common.type_aliases import Schedule
 from agents.networks.encoder import Encoder
 from agents.networks.language_model import LanguageModel
 from agents.networks.nucleus import nucleus_mask
-from agents.networks.pretrained import pretrained_model
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.trained_model import TrainedModel
 from agents.policies.actor_critic import LMActorCriticPolicy, TokenObs
@@ -52,6 +51,8 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         temperature: Divides the logits, those of the masking policy too.
         value: ``"shared"`` or ``"separate"``.
         value_gradient: Whether the value loss also trains a shared language model.
+        peft_config: For ``trainable="lora"``, which copies the adapter alone, its arguments.
+        quantization: ``"4bit"`` or ``"8bit"`` for the frozen weights under an adapter; None for ``dtype``.
         top_p: Probability that the nucleus reaches; 1 masks nothing.
         min_tokens_to_keep: So many of the most probable tokens are never masked.
         optimizer_class: Optimizer for everything that is trained.
@@ -59,6 +60,7 @@ class LMNLPOPolicy(LMActorCriticPolicy):
 
     Raises:
         ConfigurationError: For an argument with an impossible value, or actions that are neither tokens nor candidates.
+        MissingDependencyError: For ``"lora"`` peft is not installed, or for ``quantization`` bitsandbytes.
         ModelError: If the model cannot be used, has another vocabulary than the environment, or is too short.
     """
 
@@ -74,6 +76,8 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         temperature: float = 1.0,
         value: str = "shared",
         value_gradient: bool = True,
+        peft_config: dict[str, Any] | None = None,
+        quantization: str | None = None,
         top_p: float = 0.9,
         min_tokens_to_keep: int = 1,
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
@@ -93,6 +97,8 @@ class LMNLPOPolicy(LMActorCriticPolicy):
             temperature=temperature,
             value=value,
             value_gradient=value_gradient,
+            peft_config=peft_config,
+            quantization=quantization,
             optimizer_class=optimizer_class,
             optimizer_kwargs=optimizer_kwargs,
         )
@@ -112,7 +118,7 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         """A second language model that shares what is frozen; None where all is."""
         if not self.actor.own_parameters():
             return None
-        twin = pretrained_model(self.model_name, self.trainable, self.dtype_name)
+        twin = self._pretrained()
         twin.share_frozen(self.actor)
         return twin
 

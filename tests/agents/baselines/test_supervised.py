@@ -37,9 +37,11 @@ def fit(policy, shown=SHOWN, **kwargs):
     return warm_start(policy, shown, env_kwargs(policy.model_name), learning_rate=3e-3, **kwargs)
 
 
-@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads", "lora"])
 @pytest.mark.parametrize("policy_class", [LMActorCriticPolicy, LMNLPOPolicy])
 def test_demonstrations_are_learned_and_other_prompts_follow(lm_folder, trainable, policy_class):
+    if trainable == "lora":
+        pytest.importorskip("peft")
     policy = make_policy(lm_folder, policy_class, trainable=trainable)
     frozen = [p.clone() for p in policy.actor.parameters() if not p.requires_grad]
     others = [p.clone() for p in (*policy.value_head.parameters(),)]

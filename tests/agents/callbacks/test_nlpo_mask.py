@@ -50,8 +50,10 @@ class Watch(BaseCallback):
         return True
 
 
-@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads", "lora"])
 def test_the_mask_is_the_policy_of_the_last_copy(lm_folder, trainable):
+    if trainable == "lora":
+        pytest.importorskip("peft")
     model, watch = make_model(lm_folder, trainable=trainable), Watch()
     callback = NLPOMaskCallback(update_every=3)
     model.learn(7 * ROLLOUT, callback=CallbackList([callback, watch]))

@@ -98,8 +98,10 @@ def masked_by_hand(policy, obs):
     return found
 
 
-@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads", "lora"])
 def test_the_distribution_is_the_policys_within_the_nucleus_of_its_copy(random_lm_folder, family, trainable):
+    if trainable == "lora":
+        pytest.importorskip("peft")
     policy = make_model(random_lm_folder(family), trainable=trainable).policy
     disturb(policy)
     venv = make_lm_vec_env("TextGen-v0", n_envs=9, seed=0, env_kwargs=env_kwargs(random_lm_folder(family)))
@@ -200,6 +202,11 @@ def test_frozen_weights_are_shared_and_heads_need_no_second_model(lm_folder):
     shared = {name for name in own if own[name] is masking[name]}
     assert {name for name, parameter in own.items() if not parameter.requires_grad} == shared
     assert len(shared) < len(own)
+    pytest.importorskip("peft")
+    lora = make_model(lm_folder, trainable="lora").policy
+    own = {id(parameter) for parameter in lora.actor.parameters() if not parameter.requires_grad}
+    mask = {id(parameter) for parameter in lora.masking_model.parameters() if not parameter.requires_grad}
+    assert own == mask and len(lora.masking_model.own_parameters()) == len(lora.actor.own_parameters()) > 0
     heads = make_model(lm_folder, trainable="heads").policy
     assert heads.masking_model is None and heads.masking_adapter is not None
 
