@@ -132,7 +132,7 @@ class FeedbackStore:
         with self._connected() as db:
             row = db.execute(
                 "SELECT id, prompt, completions, sources FROM items WHERE id NOT IN "
-                f"(SELECT item_id FROM ({_CURRENT}) WHERE annotator = ?) ORDER BY id LIMIT 1",
+                f"(SELECT item_id FROM ({_CURRENT_OF_ONE})) ORDER BY id LIMIT 1",
                 (name,),
             ).fetchone()
         return None if row is None else (row[0], _item(*row[1:]))
@@ -189,7 +189,7 @@ class FeedbackStore:
                 row = db.execute("SELECT item_id FROM answers WHERE request = ?", (request,)).fetchone()
                 if row is not None:
                     return row[0]
-            query = f"SELECT item_id FROM ({_CURRENT}) WHERE annotator = ? ORDER BY number DESC LIMIT 1"
+            query = f"SELECT item_id FROM ({_CURRENT_OF_ONE}) ORDER BY number DESC LIMIT 1"
             row = db.execute(query, (name,)).fetchone()
             if row is not None:
                 _insert(db, row[0], name, None, request)
@@ -201,11 +201,12 @@ class FeedbackStore:
         Args:
             annotator: Whose; None for everybody's.
         """
-        return self._answers(_CURRENT, annotator)
+        return self._answers(_CURRENT, None) if annotator is None else self._answers(_CURRENT_OF_ONE, annotator)
 
     def history(self, annotator: str | None = None) -> list[GivenAnswer]:
         """Every answer that was ever given, oldest first, also those that were replaced or taken back."""
-        return self._answers("SELECT * FROM answers WHERE answer IS NOT NULL", annotator)
+        own = "" if annotator is None else " AND annotator = ?"
+        return self._answers(f"SELECT * FROM answers WHERE answer IS NOT NULL{own}", annotator)
 
     def annotators(self) -> list[str]:
         """Who has answered, in alphabetical order."""
@@ -217,16 +218,16 @@ class FeedbackStore:
         name = annotator_name(annotator)
         with self._connected() as db:
             (total,) = db.execute("SELECT count(*) FROM items").fetchone()
-            (done,) = db.execute(f"SELECT count(*) FROM ({_CURRENT}) WHERE annotator = ?", (name,)).fetchone()
+            (done,) = db.execute(f"SELECT count(*) FROM ({_CURRENT_OF_ONE})", (name,)).fetchone()
         return Progress(done, total)
 
     def _answers(self, source: str, annotator: str | None) -> list[GivenAnswer]:
+        """The answers in rows of ``source``, which has a place for the annotator's name unless that is None."""
         query = (
             "SELECT a.number, a.item_id, a.annotator, a.answer, a.time, i.prompt, i.completions, i.sources "
             f"FROM ({source}) AS a JOIN items AS i ON i.id = a.item_id"
         )
-        chosen: tuple[str, ...] = () if annotator is None else (annotator_name(annotator),)
-        query += " WHERE a.annotator = ?" if chosen else ""
+        chosen = () if annotator is None else (annotator_name(annotator),)
         with self._connected() as db:
             rows = db.execute(query + " ORDER BY a.number", chosen).fetchall()
         return [
@@ -255,6 +256,10 @@ class FeedbackStore:
 _CURRENT = """
 SELECT * FROM answers
 WHERE number IN (SELECT max(number) FROM answers GROUP BY annotator, item_id) AND answer IS NOT NULL
+"""
+_CURRENT_OF_ONE = """
+SELECT * FROM answers
+WHERE number IN (SELECT max(number) FROM answers WHERE annotator = ? GROUP BY item_id) AND answer IS NOT NULL
 """
 
 
