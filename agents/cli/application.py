@@ -6,6 +6,7 @@ import typer
 
 from agents.cli.collect import collect
 from agents.cli.evaluate import evaluate
+from agents.cli.export import export
 from agents.cli.feedback import feedback_app
 from agents.cli.label import label
 from agents.cli.listing import list_names
@@ -29,6 +30,7 @@ app.command("sample")(sample)
 app.command("play")(play)
 app.command("train-reward-model")(train_reward_model)
 app.command("serve-reward")(serve_reward)
+app.command("export")(export)
 app.command("list")(list_names)
 app.command("label")(label)
 app.command("collect")(collect)

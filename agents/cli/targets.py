@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
 
     from agents.recipes.train_config import TrainConfig
+    from agents.training_runs.folder import RunFolder
 
 
 DEFAULT_MODEL = "tiny"
@@ -93,7 +94,7 @@ def find_source(name: str, env_id: str | None, overrides: Mapping[str, Any]) -> 
     if name in ENV_IDS and not Path(name).exists():
         name, env_id = DEFAULT_MODEL, env_id or name
     path = Path(name)
-    config = _run_config(path)
+    config = run_config(path)
     env_id = env_id or ("TextGen-v0" if config is None else config.env_id)
     kwargs = _environment_kwargs(config, env_id, overrides)
     run = ([], None) if config is None else (config.env_wrapper, config.env_id)
@@ -124,7 +125,7 @@ def environment_of(name: str, overrides: Mapping[str, Any]) -> tuple[str, dict[s
     Raises:
         UnknownNameError: There is no such environment, task or argument of the environment.
     """
-    config = _run_config(Path(name))
+    config = run_config(Path(name))
     env_id = name if config is None else config.env_id
     return env_id, {"model": DEFAULT_MODEL, **_environment_kwargs(config, env_id, overrides)}
 
@@ -157,13 +158,19 @@ def _reads_own(task: str | None) -> bool:
     return task is not None and tasks.get(task).read_own is not None
 
 
-def _run_config(path: Path) -> TrainConfig | None:
+def run_config(path: Path) -> TrainConfig | None:
     """The configuration of the run that a path is, or lies in."""
+    folder = run_folder(path)
+    return None if folder is None else folder.open()
+
+
+def run_folder(path: Path) -> RunFolder | None:
+    """The run that a path is, or lies in; None where it is something else."""
     from agents.training_runs.folder import RunFolder
 
     for folder in (path, path.parent, path.parent.parent) if path.suffix == ".zip" else (path,):
         if (folder / "config.json").is_file() and not (folder / "tokenizer_config.json").is_file():
-            return RunFolder(folder).open()
+            return RunFolder(folder)
     return None
 
 

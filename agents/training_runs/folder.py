@@ -83,6 +83,11 @@ class RunFolder:
         except (ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{str(self.config)!r} is damaged: {error}") from error
 
+    def read_versions(self) -> dict[str, str]:
+        """The versions of the libraries that ran, from ``config.json``; empty if they are not there."""
+        values = json.loads(self.config.read_text(encoding="utf-8")).get("versions", {})
+        return values if isinstance(values, dict) else {}
+
     def clean(self) -> None:
         """Remove what a killed process left half-written."""
         for folder in (self.path, self.checkpoints):
@@ -114,7 +119,7 @@ def library_versions() -> dict[str, str]:
     from importlib import metadata
 
     versions = {"python": platform.python_version()}
-    for name in ("lm-envs", "torch", "stable-baselines3", "transformers", "gymnasium", "numpy"):
+    for name in ("lm-envs", "torch", "stable-baselines3", "transformers", "peft", "gymnasium", "numpy"):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -10,9 +10,10 @@ import torch as th
 from stable_baselines3 import PPO
 
 from agents import LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
-from agents.export import export_hf
+from agents.export import export_adapter, export_hf
 from agents.networks.sequences import pack_observations
 from agents.networks.trained_weights import trained_parameters
+from lm_envs import load_language_model
 from lm_envs.errors import ConfigurationError
 
 
@@ -55,6 +56,69 @@ def _exported_logits(folder: Path, ids: th.Tensor, dtype: th.dtype = th.float32)
 
 
 IDS = th.randint(2, 64, (3, 9), generator=th.Generator().manual_seed(0))
+
+
+LORA: dict[str, Any] = {"trainable": "lora", "peft_config": {"r": 4, "target_modules": "all-linear"}}
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # which peft calls
+@pytest.mark.parametrize("peft_config", [None, LORA["peft_config"]])
+def test_an_adapter_is_merged_or_saved_alone(
+    tmp_path: Path, family: str, random_lm_folder: Callable[..., str], peft_config: Any
+) -> None:
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    base = random_lm_folder(family)
+    policy = _trained_policy(base, trainable="lora", peft_config=peft_config)
+    expected = _policy_logits(policy, IDS)
+    assert float((expected - _policy_logits(_fresh(policy), IDS)).abs().max()) > 0.05
+    merged = export_hf(policy, tmp_path / "hf")
+    th.testing.assert_close(_exported_logits(merged, IDS), expected, rtol=1e-4, atol=1e-4)
+    th.testing.assert_close(_policy_logits(policy, IDS), expected, rtol=0, atol=0)
+
+    adapter = export_adapter(policy, tmp_path / "adapter")
+    assert not list(adapter.glob("model*")) and (adapter / "adapter_model.safetensors").is_file()
+    loaded = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)
+    with th.no_grad():
+        th.testing.assert_close(loaded(input_ids=IDS).logits[:, -1], expected, rtol=1e-4, atol=1e-4)
+    assert peft.PeftConfig.from_pretrained(adapter).base_model_name_or_path == base
+
+
+def test_the_merged_weights_leave_the_shared_base_alone(tmp_path: Path, lm_folder: str) -> None:
+    pytest.importorskip("peft")
+    base = load_language_model(lm_folder)
+    before = {name: weight.clone() for name, weight in base.state_dict().items()}
+    export_hf(_trained_policy(lm_folder, **LORA), tmp_path / "hf")
+    after = base.state_dict()
+    assert before.keys() == after.keys() and all(th.equal(weight, after[name]) for name, weight in before.items())
+
+
+def test_without_an_adapter_there_is_none_to_export(tmp_path: Path, lm_folder: str) -> None:
+    with pytest.raises(ConfigurationError, match="this policy has trainable='heads'"):
+        export_adapter(_trained_policy(lm_folder, trainable="heads"), tmp_path / "adapter")
+    assert not os.listdir(tmp_path)
+
+
+def test_what_is_written_beside_appears_with_the_model_or_not_at_all(tmp_path: Path, lm_folder: str) -> None:
+    policy = _trained_policy(lm_folder, trainable="heads")
+    export_hf(policy, tmp_path / "hf", lambda fresh: (fresh / "README.md").write_text("a card") and None)
+    assert (tmp_path / "hf" / "README.md").read_text() == "a card"
+
+    def fail(fresh: Path) -> None:
+        assert (fresh / "config.json").is_file()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        export_hf(policy, tmp_path / "hf", fail)
+    assert os.listdir(tmp_path) == ["hf"] and (tmp_path / "hf" / "README.md").is_file()
+
+
+def test_a_run_folder_is_not_replaced(tmp_path: Path, lm_folder: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="is no exported model"):
+        export_hf(_trained_policy(lm_folder), tmp_path / "run")
 
 
 @pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
