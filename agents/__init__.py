@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from agents.buffers.maskable_rollout_buffer import MaskableSequenceRolloutBuffer as MaskableSequenceRolloutBuffer
     from agents.buffers.sequence_replay_buffer import SequenceReplayBuffer as SequenceReplayBuffer
     from agents.buffers.sequence_rollout_buffer import SequenceRolloutBuffer as SequenceRolloutBuffer
+    from agents.callbacks.kl_stop import StopOnKL as StopOnKL
     from agents.callbacks.nlpo_mask import NLPOMaskCallback as NLPOMaskCallback
     from agents.callbacks.reference_kl import ReferenceKLCallback as ReferenceKLCallback
     from agents.callbacks.rollout_buffer import RolloutBufferCallback as RolloutBufferCallback
+    from agents.callbacks.rollout_log import RolloutLogCallback as RolloutLogCallback
     from agents.callbacks.token_rewards import TokenRewardsCallback as TokenRewardsCallback
     from agents.feedback.collecting import collect_items as collect_items
     from agents.feedback.files import read_feedback as read_feedback
@@ -45,9 +47,11 @@ _LAZY = {
     "RLOORolloutBuffer": "agents.buffers.group_relative_buffer",
     "ReferenceKLCallback": "agents.callbacks.reference_kl",
     "RolloutBufferCallback": "agents.callbacks.rollout_buffer",
+    "RolloutLogCallback": "agents.callbacks.rollout_log",
     "SequenceReplayBuffer": "agents.buffers.sequence_replay_buffer",
     "SequenceRolloutBuffer": "agents.buffers.sequence_rollout_buffer",
     "SimulatedAnnotator": "agents.feedback.simulated",
+    "StopOnKL": "agents.callbacks.kl_stop",
     "TokenRewardsCallback": "agents.callbacks.token_rewards",
     "collect_items": "agents.feedback.collecting",
     "make_lm_vec_env": "agents.vec_env",

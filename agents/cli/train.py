@@ -45,6 +45,7 @@ def train(
     hyperparameter: options.Hyperparameter = None,
     kl_coef: options.KLCoef = None,
     kl_target: options.KLTarget = None,
+    kl_stop: options.KLStop = None,
     mask_every: options.MaskEvery = None,
     trainable: options.Trainable = None,
     dtype: options.DType = None,
@@ -77,7 +78,7 @@ def _config(given: dict[str, Any]) -> TrainConfig:
     from agents.recipes.train_config import make_config
 
     same_name = (
-        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target mask_every "
+        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target kl_stop mask_every "
         "trainable dtype device eval_prompts eval_every early_stopping checkpoint_every threads"
     )
     return make_config(

@@ -47,6 +47,7 @@ class TrainConfig:
         kl_coef: Penalty per nat of divergence from the pretrained model; with ``kl_target`` its starting value. 0 for
             none, which off-policy algorithms need.
         kl_target: Divergence in nats per episode that the penalty is steered to; None keeps ``kl_coef`` fixed.
+        kl_stop: Divergence in nats per episode above which training stops; None: never.
         mask_every: With NLPO, rollouts from one copy of the policy into its masking policy to the next; None for the
             callback's own number.
         trainable: ``"all"``, ``"top:N"`` or ``"heads"``, for policies that are language models.
@@ -78,6 +79,7 @@ class TrainConfig:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     kl_coef: float = 0.0
     kl_target: float | None = None
+    kl_stop: float | None = None
     mask_every: int | None = None
     trainable: str = "all"
     dtype: str = "float32"
@@ -103,6 +105,13 @@ class TrainConfig:
         if self.kl_target is not None and not (_is_number(self.kl_target) and self.kl_target > 0):
             raise ConfigurationError(
                 f"kl_target must be a number of nats above 0, or None for a fixed kl_coef; got {self.kl_target!r}."
+            )
+        if self.kl_stop is not None and not (_is_number(self.kl_stop) and self.kl_stop > 0):
+            raise ConfigurationError(f"kl_stop must be a number of nats above 0, or None; got {self.kl_stop!r}.")
+        if not self.on_policy and self.kl_stop is not None:
+            raise ConfigurationError(
+                f"kl_stop limits the divergence of a policy's rollouts; {self.algorithm} learns values from a replay "
+                "buffer and has none. Leave it out, or use early_stopping."
             )
         if not self.on_policy and (self.kl_coef > 0 or self.kl_target is not None):
             raise ConfigurationError(

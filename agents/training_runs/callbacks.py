@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.callbacks.kl_stop import StopOnKL
 from agents.callbacks.reference_kl import ReferenceKLCallback
 from agents.evaluation import evaluate
 from agents.evaluation.generation import Completion, complete
@@ -207,6 +208,7 @@ class CheckpointCallback(_BetweenUpdates):
         every: Steps between checkpoints; the first is at step 0.
         kl: The callback whose coefficient is kept, if there is one.
         early_stopping: The callback whose state is kept, if there is one.
+        kl_stop: Likewise.
     """
 
     def __init__(
@@ -215,11 +217,13 @@ class CheckpointCallback(_BetweenUpdates):
         every: int,
         kl: ReferenceKLCallback | None = None,
         early_stopping: EarlyStopping | None = None,
+        kl_stop: StopOnKL | None = None,
     ) -> None:
         super().__init__(every)
         self._folder = folder
         self._kl = kl
         self._early_stopping = early_stopping
+        self._kl_stop = kl_stop
 
     def act(self) -> None:
         """Save one."""
@@ -228,6 +232,8 @@ class CheckpointCallback(_BetweenUpdates):
             state["kl_coef"] = self._kl.coef
         if self._early_stopping is not None:
             state["early_stopping"] = self._early_stopping.state()
+        if self._kl_stop is not None:
+            state["kl_stop"] = self._kl_stop.state()
         save_checkpoint(self.model, self._folder, state)
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -237,6 +243,8 @@ class CheckpointCallback(_BetweenUpdates):
         self.go_on(state["num_timesteps"])
         if self._early_stopping is not None and "early_stopping" in state:
             self._early_stopping.restore(state["early_stopping"])
+        if self._kl_stop is not None and "kl_stop" in state:
+            self._kl_stop.restore(state["kl_stop"])
 
     def _on_training_end(self) -> None:
         if self._acted_at != self.model.num_timesteps:

@@ -7,14 +7,16 @@ import importlib.util
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 
 from agents.atomic_files import write_json
+from agents.callbacks.kl_stop import StopOnKL
 from agents.callbacks.nlpo_mask import NLPOMaskCallback
 from agents.callbacks.reference_kl import ReferenceKLCallback
+from agents.callbacks.rollout_log import RolloutLogCallback
 from agents.callbacks.token_rewards import TokenRewardsCallback
 from agents.evaluation import evaluate
 from agents.evaluation.pretrained_policy import untrained, untrained_kwargs
@@ -49,6 +51,7 @@ STEPS_PER_LOG_ROW = 2_048  # at most; and a run has about LOG_ROWS at least, if 
 LOG_ROWS = 50
 
 Stage = Callable[[str], None]
+Found = TypeVar("Found", bound=BaseCallback)
 
 
 def train(
@@ -77,7 +80,7 @@ def train(
     model = build_model(config)
     of_algorithm = _callbacks_of_algorithm(config, model.policy)
     folder.create(config)
-    return _run(config, folder, model, None, [*of_algorithm, *callbacks], on_stage)
+    return _run(config, folder, model, None, of_algorithm, callbacks, on_stage)
 
 
 def resume(
@@ -113,14 +116,20 @@ def resume(
     model, state = load_newest(folder.checkpoints, lambda checkpoint: load_model(config, checkpoint))
     if steps is not None:
         write_json(folder.config, {**config.to_dict(), "versions": library_versions()})
-    return _run(config, folder, model, state, [*_callbacks_of_algorithm(config, model.policy), *callbacks], on_stage)
+    return _run(config, folder, model, state, _callbacks_of_algorithm(config, model.policy), callbacks, on_stage)
 
 
 def _callbacks_of_algorithm(config: TrainConfig, policy: Any) -> list[BaseCallback]:
-    """What the algorithm needs: the masks of NLPO, credit for single tokens, then the penalty on divergence."""
+    """What the algorithm needs: the masks of NLPO, credit for single tokens, the penalty on divergence, its limit."""
     masks = _mask_callbacks(config, policy)
     if not config.on_policy:
         return []
+    has_divergence = isinstance(policy, LMActorCriticPolicy) and policy.actions_are != "choices"
+    if config.kl_stop is not None and not has_divergence:
+        raise ConfigurationError(
+            f"kl_stop={config.kl_stop} limits the divergence from a pretrained model that writes; here the policy is "
+            f"{config.policy} and nothing is written. Leave it out."
+        )
     if not isinstance(policy, LMActorCriticPolicy):
         if config.kl_coef > 0:
             raise ConfigurationError(
@@ -132,7 +141,8 @@ def _callbacks_of_algorithm(config: TrainConfig, policy: Any) -> list[BaseCallba
         if config.kl_coef > 0:
             logger.warning("Actions are choices, of which the pretrained model knows nothing: kl_coef has no effect.")
         return [TokenRewardsCallback()]
-    return [*masks, TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target)]
+    limit = [] if config.kl_stop is None else [StopOnKL(config.kl_stop)]
+    return [*masks, TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target), *limit]
 
 
 def _mask_callbacks(config: TrainConfig, policy: Any) -> list[BaseCallback]:
@@ -152,6 +162,7 @@ def _run(
     folder: RunFolder,
     model: Any,
     state: dict[str, Any] | None,
+    of_algorithm: Sequence[BaseCallback],
     callbacks: Sequence[BaseCallback],
     on_stage: Stage,
 ) -> RunFolder:
@@ -160,15 +171,17 @@ def _run(
         on_stage("evaluating the untrained model")
         _evaluate_untrained(config, folder, model)
     model.set_logger(_logger(folder, 0 if state is None else model.num_timesteps))
-    kl = next((callback for callback in callbacks if isinstance(callback, ReferenceKLCallback)), None)
-    ours = _callbacks(config, folder, model, state, kl)
+    ours = _callbacks(config, folder, model, state, of_algorithm)
     if state is not None:
         model.env.seed(config.seed + model.num_timesteps)  # other prompts than at the start
         restore_random_states(state["random"])
     remaining = config.steps - model.num_timesteps
-    if remaining > 0:
+    stop = _find(StopOnKL, of_algorithm)
+    if stop is not None and stop.stopped:
+        on_stage(stop.reason)
+    elif remaining > 0:
         on_stage("training")
-        _learn(config, model, remaining, [*ours, *callbacks], goes_on=state is not None)
+        _learn(config, model, remaining, [*of_algorithm, *ours, *callbacks], goes_on=state is not None)
     model.logger.close()
     _finish(config, folder, model, on_stage)
     return folder
@@ -190,8 +203,9 @@ def _callbacks(
     folder: RunFolder,
     model: Any,
     state: dict[str, Any] | None,
-    kl: ReferenceKLCallback | None,
+    of_algorithm: Sequence[BaseCallback],
 ) -> Sequence[BaseCallback]:
+    """What happens beside the learning."""
     interval = max(1, config.steps // SAMPLES_IN_A_RUN)
     log = JsonLinesLog(folder.samples, 0 if state is None else model.num_timesteps)
     samples = SampleCallback(log, config, every=interval, seed=EVALUATION_SEED)
@@ -201,11 +215,18 @@ def _callbacks(
     if config.early_stopping is not None:
         best = folder.checkpoints / "best.zip"
         early = EarlyStopping(config.early_stopping, best, config, every=interval, seed=EVALUATION_SEED)
-    checkpoint = CheckpointCallback(folder.checkpoints, config.checkpoint_every, kl, early)
+    rollouts = RolloutLogCallback(texts_every=interval) if config.on_policy else None
+    kl, stop = _find(ReferenceKLCallback, of_algorithm), _find(StopOnKL, of_algorithm)
+    checkpoint = CheckpointCallback(folder.checkpoints, config.checkpoint_every, kl, early, stop)
     if state is not None:
         checkpoint.restore(state)
         samples.go_on(model.num_timesteps)
-    return callback_list(early, checkpoint, samples, validation)
+    return callback_list(early, checkpoint, samples, validation, rollouts)
+
+
+def _find(kind: type[Found], callbacks: Sequence[BaseCallback]) -> Found | None:
+    """The first callback of a kind."""
+    return next((callback for callback in callbacks if isinstance(callback, kind)), None)
 
 
 def _logger(folder: RunFolder, after_step: int) -> Logger:

@@ -16,6 +16,7 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.callbacks.reference_kl import ReferenceKLCallback
 from agents.recipes.train_config import TrainConfig
 from agents.training_runs.building import load_model
 from agents.training_runs.checkpoints import checkpoints, read_state
@@ -147,7 +148,8 @@ def test_training_goes_on_after_a_failure_as_the_checkpoint_says(tmp_path: Path,
 
     class Look(BaseCallback):
         def _on_training_start(self) -> None:
-            self.seen = (self.model.num_timesteps, self.locals["callback"].callbacks[-2].coef)
+            (kl,) = [one for one in self.locals["callback"].callbacks if isinstance(one, ReferenceKLCallback)]
+            self.seen = (self.model.num_timesteps, kl.coef)
 
         def _on_step(self) -> bool:
             return True
