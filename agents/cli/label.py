@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import webbrowser
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ import typer
 
 from agents.cli.messages import console, errors_as_messages, say
 from agents.cli.options import Debug
-from lm_envs.errors import CheckpointError
+from lm_envs.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from agents.feedback.store import FeedbackStore
@@ -48,7 +50,7 @@ def label(
     Example: lm-envs label runs/MY_RUN --annotator ada
     Example: lm-envs label feedback.sqlite --terminal
     """
-    with errors_as_messages(debug):
+    with errors_as_messages(debug, "every answer so far is saved"):
         from agents.feedback.store import annotator_name
 
         name = None if annotator is None else annotator_name(annotator)
@@ -70,16 +72,21 @@ def _open_store(target: Path, n_prompts: int, n_completions: int) -> FeedbackSto
 
     Raises:
         CheckpointError: There is neither, or the folder is no run's.
-        LMEnvsError: There is nothing to choose between.
+        DataError: The file has no items.
+        LMEnvsError: The run cannot be sampled from.
     """
     from agents.feedback.store import FeedbackStore
 
-    if target.is_file():
-        return FeedbackStore(target)
-    if not target.is_dir():
+    if not target.exists():
         raise CheckpointError(
-            f"there is no run folder and no feedback file {str(target)!r}. Name a run folder, or make the file first."
+            f"there is no run folder and no feedback file {str(target)!r}. Make a file by 'lm-envs collect', or name a "
+            "run folder."
         )
+    if not target.is_dir():
+        store = FeedbackStore(target)
+        if not store.items():
+            raise DataError(f"{str(target)!r} has no items to label. Sample some by 'lm-envs collect'.")
+        return store
     if not (target / FEEDBACK_FILE).is_file():
         from agents.training_runs.folder import RunFolder
 
@@ -103,16 +110,12 @@ def _serve(server: LabelServer, store: FeedbackStore, opens_browser: bool) -> No
     """Answer requests until Ctrl-C, then tell what there is."""
     if not server.is_loopback:
         say("warning", "yellow", f"--host {server.host}: others on the network can reach the page, and read along.")
-    console().print(
-        f"{len(store.items())} items in {store.path}. Ctrl-C ends. Open this link; it works once:", soft_wrap=True
-    )
-    console().print(server.link, soft_wrap=True)
+    typer.echo(f"{len(store.items())} items in {store.path}. Ctrl-C ends. Open this link; it works once:")
+    typer.echo(server.link)
     if opens_browser:
         threading.Thread(target=webbrowser.open, args=(server.link,), daemon=True).start()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run()
-    except KeyboardInterrupt:
-        pass
-    answers = store.current_answers()
-    people = len({given.annotator for given in answers})
-    console().print(f"\n{len(answers)} answers of {people} annotators are in {store.path}.")
+    people = Counter(given.annotator for given in store.current_answers())
+    by = f" ({', '.join(f'{name} {n}' for name, n in sorted(people.items()))})" if people else ""
+    typer.echo(f"\nanswers in {store.path}: {people.total()}{by}")

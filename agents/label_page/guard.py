@@ -25,7 +25,6 @@ HEADERS = {
     # Not "no-referrer": forms would be posted with "Origin: null", and their origin could not be checked. Both send the
     # address to no other site. https://fetch.spec.whatwg.org/#append-a-request-origin-header
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
