@@ -55,6 +55,7 @@ def test_policies_with_other_prompts_cannot_be_compared(writer):
 
 
 def test_conversations_of_several_turns_cannot_be_compared(lm_folder):
-    talker = find_source(lm_folder, "Dialogue-v0", {"max_turns": 2, "max_tokens": 200, "max_turn_tokens": 2}).load("cpu")
+    short = {"max_turns": 2, "max_tokens": 200, "max_turn_tokens": 2}
+    talker = find_source(lm_folder, "Dialogue-v0", short).load("cpu")
     with pytest.raises(ConfigurationError, match="first turns: -E max_turns=1"):
         sample_items({"a": talker}, 1)
