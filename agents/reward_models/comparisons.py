@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,8 @@ from agents.feedback.examples import Feedback
 from lm_envs.errors import ConfigurationError, DataError
 
 NO_TEXT = -1
+
+Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,10 @@ class Comparisons:
         """How many comparisons and ratings."""
         return len(self.first)
 
+    def prompts_of(self, rows: Rows) -> list[str]:
+        """The prompts of some of them."""
+        return [self.texts[i][0] for i in self.first[rows]]
+
     @property
     def is_rating(self) -> npt.NDArray[np.bool_]:
         """Which are ratings, ``(n,)``."""
@@ -55,8 +60,7 @@ def compile_comparisons(feedback: Feedback) -> Comparisons:
         feedback: What people said.
 
     Raises:
-        DataError: There is neither a comparison nor a rating, a margin is negative or not finite, or a rating is not
-            from 0 to 1.
+        DataError: There is neither a comparison nor a rating.
     """
     numbers: dict[tuple[str, str], int] = {}
 
@@ -65,11 +69,9 @@ def compile_comparisons(feedback: Feedback) -> Comparisons:
 
     rows: list[tuple[int, int, float, float]] = []
     for pair in feedback.preferences:
-        _check_number("margin", pair.margin, math.inf, pair.prompt)
         chosen, rejected = number(pair.prompt, pair.chosen), number(pair.prompt, pair.rejected)
         rows.append((chosen, rejected, 0.0, 0.5) if pair.tie else (chosen, rejected, pair.margin, 1.0))
     for rating in feedback.ratings:
-        _check_number("score", rating.score, 1.0, rating.prompt)
         rows.append((number(rating.prompt, rating.completion), NO_TEXT, 0.0, rating.score))
     if not rows:
         raise DataError(
@@ -87,25 +89,19 @@ def compile_comparisons(feedback: Feedback) -> Comparisons:
     )
 
 
-def _check_number(name: str, value: float, most: float, prompt: str) -> None:
-    if not (math.isfinite(value) and 0 <= value <= most):
-        bounds = "a finite number >= 0" if most == math.inf else f"from 0 to {most:g}"
-        raise DataError(f"the {name} of an answer to the prompt {prompt!r:.80} has to be {bounds}, got {value!r}.")
-
-
-def split_by_prompt(feedback: Feedback, share: float, seed: int) -> tuple[Feedback, Feedback]:
-    """Divide feedback in two so that no prompt is on both sides.
+def split_by_prompt(data: Comparisons, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Divide comparisons and ratings in two so that no prompt is on both sides.
 
     The hash of the prompt decides, so a prompt stays on its side when more feedback comes; where that leaves a side
     empty, the prompt with the lowest (or highest) hash goes there.
 
     Args:
-        feedback: What people said.
+        data: Comparisons and ratings.
         share: Expected share of the prompts on the second side, from 0 to below 1.
         seed: Another seed divides otherwise.
 
     Returns:
-        What to train on, and what to validate on (nothing if ``share`` is 0).
+        Indices of those to train on, and of those to validate on (none if ``share`` is 0).
 
     Raises:
         ConfigurationError: ``share`` is not from 0 to below 1.
@@ -113,29 +109,17 @@ def split_by_prompt(feedback: Feedback, share: float, seed: int) -> tuple[Feedba
     """
     if isinstance(share, bool) or not 0 <= share < 1:
         raise ConfigurationError(f"the share for validation has to be from 0 to below 1, got {share!r}.")
-    if share == 0:
-        return feedback, Feedback()
-    ranks = {prompt: _hash(prompt, seed) for prompt in prompts_of(feedback)}
-    if len(ranks) < 2:
+    prompts = data.prompts_of(np.arange(len(data)))
+    ranks = {prompt: _hash(prompt, seed) for prompt in prompts}
+    if share > 0 and len(ranks) < 2:
         raise DataError(
             f"expected at least two prompts, one of them for validation, got {len(ranks)}. Collect more, or train "
             "without validation (validation=0, --validation 0)."
         )
     by_rank = sorted(ranks, key=ranks.__getitem__)
-    held_out = {prompt for prompt in by_rank[:-1] if ranks[prompt] < share} or {by_rank[0]}
-    sides = [
-        Feedback(
-            [pair for pair in feedback.preferences if (pair.prompt in held_out) == is_second],
-            [rating for rating in feedback.ratings if (rating.prompt in held_out) == is_second],
-        )
-        for is_second in (False, True)
-    ]
-    return sides[0], sides[1]
-
-
-def prompts_of(feedback: Feedback) -> set[str]:
-    """The prompts of comparisons and ratings."""
-    return {pair.prompt for pair in feedback.preferences} | {rating.prompt for rating in feedback.ratings}
+    held_out = {prompt for prompt in by_rank[:-1] if ranks[prompt] < share} or set(by_rank[: share > 0])
+    is_held_out = np.array([prompt in held_out for prompt in prompts])
+    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
 
 
 def _hash(prompt: str, seed: int) -> float:

@@ -147,7 +147,8 @@ def scores_of_rows(
     texts = np.unique(np.concatenate([data.first[rows], data.second[rows]]))
     texts = texts[texts >= 0]
     table = np.full(len(data.texts) + 1, average)  # NO_TEXT is the last place
-    table[texts] = scorer.score_all(texts)
+    if len(texts):
+        table[texts] = scorer.score_all(texts)
     return table[data.first[rows]], table[data.second[rows]]
 
 

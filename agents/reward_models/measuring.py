@@ -82,7 +82,7 @@ def measure(data: Comparisons, rows: npt.NDArray[np.int64], first: Scores, secon
         first: Scores of their first texts, ``(n,)``.
         second: Scores of their second texts, ``(n,)``; of ratings, that of an average text.
     """
-    prompts = np.array([data.texts[i][0] for i in data.first[rows]])
+    prompts = np.array(data.prompts_of(rows))
     decided, rated = data.is_decided[rows], data.is_rating[rows]
     gaps = first[decided] - second[decided]
     wrong = np.abs(win_probabilities(first[rated], second[rated]) - data.target[rows][rated])

@@ -16,7 +16,7 @@ from agents.atomic_files import fresh_folder, write_json
 from agents.feedback.examples import Feedback
 from agents.feedback.files import read_feedback
 from agents.reward_models.bodies import load_body
-from agents.reward_models.comparisons import Comparisons, compile_comparisons, prompts_of, split_by_prompt
+from agents.reward_models.comparisons import Comparisons, compile_comparisons, split_by_prompt
 from agents.reward_models.fitting import Check, fit, scores_of_rows
 from agents.reward_models.losses import win_probabilities
 from agents.reward_models.measuring import measure
@@ -168,9 +168,8 @@ def check_replaceable(folder: Path) -> None:
 def train(feedback: Feedback, settings: Settings, on_check: OnCheck | None = None) -> Trained:
     """Train a reward model without saving it; raises like :func:`train_reward_model`."""
     start = time.perf_counter()
-    sides = split_by_prompt(feedback, settings.validation, settings.seed)
-    data = compile_comparisons(_joined(*sides))
-    training, validation = _rows(data, sides[1])
+    data = compile_comparisons(feedback)
+    training, validation = split_by_prompt(data, settings.validation, settings.seed)
     device = find_device(settings.device)
     with th.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         th.manual_seed(settings.seed)
@@ -220,20 +219,9 @@ def _default_rate(settings: Settings, model: Any) -> float:
     return 1e-3 if model.num_parameters() < SMALL_MODEL else 5e-5
 
 
-def _joined(first: Feedback, second: Feedback) -> Feedback:
-    return Feedback(first.preferences + second.preferences, first.ratings + second.ratings, first.demonstrations)
-
-
-def _rows(data: Comparisons, held_out: Feedback) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Indices to train on and to validate on."""
-    prompts = prompts_of(held_out)
-    is_held_out = np.array([data.texts[i][0] in prompts for i in data.first])
-    return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
-
-
 def _counts(data: Comparisons, rows: npt.NDArray[np.int64]) -> Counts:
     decided, rated = int(data.is_decided[rows].sum()), int(data.is_rating[rows].sum())
-    return Counts(decided, len(rows) - decided - rated, rated, len({data.texts[i][0] for i in data.first[rows]}))
+    return Counts(decided, len(rows) - decided - rated, rated, len(set(data.prompts_of(rows))))
 
 
 def _scale(scorer: Any, data: Comparisons, rows: npt.NDArray[np.int64]) -> tuple[float, float]:

@@ -121,7 +121,7 @@ def check_one_output(name: str, config: PreTrainedConfig) -> None:
     if len(labels) != 1:
         raise ModelError(
             f"expected one output, got {len(labels)} labels ({', '.join(labels[:4])}): {name!r} is a classifier, "
-            f"and a reward model gives one score. Train one: lm-envs train-reward-model FEEDBACK --model {name} -o FOLDER"
+            f"and a reward model gives one score. Train one: lm-envs train-reward-model FEEDBACK -m {name} -o FOLDER"
         )
 
 

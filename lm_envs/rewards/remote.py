@@ -112,7 +112,10 @@ class RemoteReward:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("POST", path, body, self._headers())
             response = connection.getresponse()
-            return response.status, response.read(MOST_BYTES)
+            answer = response.read(MOST_BYTES)
+            if response.length and len(answer) < MOST_BYTES:  # read(n) does not say when the connection ends early
+                raise http.client.IncompleteRead(answer, response.length)
+            return response.status, answer
 
     def _headers(self) -> dict[str, str]:
         token = self.token or os.environ.get(TOKEN_VARIABLE)
