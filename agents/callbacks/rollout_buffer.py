@@ -18,14 +18,18 @@ class RolloutBufferCallback(BaseCallback):
 
     Args:
         rollout_buffer_class: Import path of the class.
+        **rollout_buffer_kwargs: Further arguments of it, such as ``scale`` of :class:`~agents.GRPORolloutBuffer`.
 
     Raises:
         ConfigurationError: The algorithm has no rollout buffer.
     """
 
-    def __init__(self, rollout_buffer_class: str = "agents.SequenceRolloutBuffer") -> None:
+    def __init__(
+        self, rollout_buffer_class: str = "agents.SequenceRolloutBuffer", **rollout_buffer_kwargs: Any
+    ) -> None:
         super().__init__()
         self._path = rollout_buffer_class
+        self._kwargs = rollout_buffer_kwargs
 
     def _init_callback(self) -> None:
         model: Any = self.model
@@ -42,6 +46,7 @@ class RolloutBufferCallback(BaseCallback):
             gamma=model.gamma,
             gae_lambda=model.gae_lambda,
             n_envs=model.n_envs,
+            **self._kwargs,
         )
 
     def _on_step(self) -> bool:

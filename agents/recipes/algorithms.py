@@ -50,7 +50,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 # What the command line sets by itself, or what has no meaning for token policies.
 _NOT_HYPERPARAMETERS = (
-    "self policy env rollout_buffer_class rollout_buffer_kwargs policy_kwargs seed device verbose tensorboard_log "
+    "self policy env rollout_buffer_class policy_kwargs seed device verbose tensorboard_log "
     "stats_window_size use_sde sde_sample_freq _init_setup_model"
 ).split()
 _NOT_POLICY_KWARGS = "self observation_space action_space lr_schedule use_sde model optimizer_class".split()

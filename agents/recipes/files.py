@@ -9,7 +9,7 @@ environment stand
 - ``env_wrapper``: a list of wrappers, innermost first, see :mod:`agents.recipes.env_wrappers`;
 - ``callback``: :class:`~agents.ReferenceKLCallback` with the penalty's ``coef`` and ``target``,
   :class:`~agents.NLPOMaskCallback` with ``update_every``, and :class:`~agents.RolloutBufferCallback` for RL-Zoo, which
-  cannot name a rollout buffer;
+  cannot name a rollout buffer, with further arguments of the buffer;
 - ``policy_kwargs``, and every other argument of the algorithm; ``learning_rate: lin_1e-3`` falls linearly. YAML takes
   ``1e-3`` for text: write ``0.001`` or ``1.0e-3``.
 
@@ -36,7 +36,8 @@ TUNED_MODEL = "tiny"
 
 _KL_CALLBACK = "agents.ReferenceKLCallback"
 _MASK_CALLBACK = "agents.NLPOMaskCallback"
-_KNOWN_CALLBACKS = (_KL_CALLBACK, _MASK_CALLBACK, "agents.RolloutBufferCallback")
+_BUFFER_CALLBACK = "agents.RolloutBufferCallback"
+_KNOWN_CALLBACKS = (_KL_CALLBACK, _MASK_CALLBACK, _BUFFER_CALLBACK)
 _CLASS_BY_NAME = re.compile(r"""get_class_by_name\(["'](?P<path>[\w.]+)["']\)""")  # RL-Zoo evaluates it as Python
 
 
@@ -145,6 +146,9 @@ def _recipe(values: dict[str, Any], path: str) -> Recipe:
     }
     if "replay_buffer_class" in values:
         values["replay_buffer_class"] = _class_path(str(values["replay_buffer_class"]))
+    buffer = callbacks.get(_BUFFER_CALLBACK, {})
+    if buffer_kwargs := {name: value for name, value in buffer.items() if name != "rollout_buffer_class"}:
+        values["rollout_buffer_kwargs"] = buffer_kwargs
     return Recipe(
         **known,
         kl_coef=kl.get("coef", 0.05) if kl is not None else 0.0,

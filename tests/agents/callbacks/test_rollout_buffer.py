@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from stable_baselines3 import DQN, PPO
 
-from agents import LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
+from agents import GRPORolloutBuffer, LMActorCriticPolicy, SequenceRolloutBuffer, make_lm_vec_env
 from agents.callbacks.rollout_buffer import RolloutBufferCallback
 from lm_envs.errors import ConfigurationError
 
@@ -23,6 +23,12 @@ def test_it_trains_as_if_the_buffer_had_been_named(lm_folder: str) -> None:
     assert isinstance(exchanged.rollout_buffer, SequenceRolloutBuffer)
     for one, other in zip(named.policy.parameters(), exchanged.policy.parameters(), strict=True):
         assert one.equal(other)
+
+
+def test_further_arguments_reach_the_buffer(lm_folder: str) -> None:
+    model = _ppo(lm_folder)
+    RolloutBufferCallback("agents.GRPORolloutBuffer", scale="none").init_callback(model)
+    assert isinstance(model.rollout_buffer, GRPORolloutBuffer) and model.rollout_buffer.scale == "none"
 
 
 def test_an_off_policy_algorithm_has_none() -> None:

@@ -109,11 +109,21 @@ def test_the_penalty_comes_from_the_callback() -> None:
     assert "callback" not in recipe.hyperparameters
 
 
+def test_further_arguments_of_the_rollout_buffer_are_hyperparameters(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yml"
+    file.write_text(
+        "E:\n  policy: agents.LMActorCriticPolicy\n  callback:\n"
+        "    - agents.RolloutBufferCallback: {rollout_buffer_class: agents.GRPORolloutBuffer, scale: none}\n"
+    )
+    assert read_recipe(file, "E").hyperparameters == {"rollout_buffer_kwargs": {"scale": "none"}}
+    assert "rollout_buffer_kwargs" not in read_recipe(FOLDER / "grpo.yml", "TextGen-v0").hyperparameters
+
+
 def test_the_interval_of_masks_comes_from_the_callback() -> None:
     recipe = read_recipe(FOLDER / "nlpo.yml", "TextGen-v0")
     (mask,) = [entry for entry in section("nlpo")["callback"] if "agents.NLPOMaskCallback" in entry]
     assert mask == {"agents.NLPOMaskCallback": {"update_every": recipe.mask_every}}
-    assert (recipe.kl_target, recipe.hyperparameters["top_p"]) == (7.0, 0.9)
+    assert (recipe.kl_target, recipe.hyperparameters["top_p"]) == (7.0, 0.95)
     assert read_recipe(FOLDER / "ppo.yml", "TextGen-v0").mask_every is None
 
 

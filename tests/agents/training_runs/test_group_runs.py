@@ -10,9 +10,10 @@ from stable_baselines3 import PPO
 
 from agents import GRPORolloutBuffer, RLOORolloutBuffer
 from agents.recipes.train_config import TrainConfig
+from agents.training_runs.building import build_model
 from agents.training_runs.logs import STEP_COLUMN, read_columns, read_json_lines
 from agents.training_runs.training import resume, train
-from lm_envs.errors import ConfigurationError
+from lm_envs.errors import ConfigurationError, UnknownNameError
 
 SmallConfig = Callable[..., TrainConfig]
 KINDS = [("grpo", GRPORolloutBuffer), ("rloo", RLOORolloutBuffer)]
@@ -76,3 +77,11 @@ def test_a_limit_needs_a_policy_that_writes(tmp_path: Path, small_config: SmallC
         small_config(kl_stop=0.0)
     with pytest.raises(ConfigurationError, match="kl_stop limits .* dqn learns values"):
         small_config(algorithm="dqn", kl_stop=1.0)
+
+
+def test_the_scale_is_a_hyperparameter(tmp_path: Path, small_config: SmallConfig) -> None:
+    config = small_config(algorithm="grpo", hyperparameters={"rollout_buffer_kwargs": {"scale": "none"}})
+    assert build_model(config).rollout_buffer.scale == "none"
+    config = small_config(algorithm="grpo", hyperparameters={"rollout_buffer_kwargs": {"scale": "nine"}})
+    with pytest.raises(UnknownNameError, match="Did you mean 'none'"):
+        train(config, tmp_path / "run")
