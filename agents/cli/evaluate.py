@@ -11,7 +11,7 @@ import typer
 
 from agents.cli.environment_options import PolicyOptions, takes_options
 from agents.cli.messages import console, errors_as_messages
-from agents.cli.options import Debug, Json, Seed, Split
+from agents.cli.options import Debug, Json, Seed, Split, reward_specification
 from lm_envs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,6 +38,19 @@ def evaluate(
     concurrency: Annotated[
         int, typer.Option("--concurrency", min=1, help="Episodes of an async agent at the same time.")
     ] = 16,
+    best_of: Annotated[
+        int | None,
+        typer.Option("--best-of", min=2, metavar="N", help="Also the best of N completions.", show_default=False),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="REWARD",
+            help="What chooses the best, as --reward; else the task's own.",
+            show_default=False,
+        ),
+    ] = None,
     split: Split = "test",
     prompts: Annotated[
         int, typer.Option("--prompts", "-n", min=1, help="How many prompts, or scenarios, of the split.")
@@ -57,9 +70,11 @@ def evaluate(
 
     Questions: exact match and F1, or accuracy; tagging: entities; texts with references: ROUGE, chrF and BLEU.
 
-    The difference from the untrained model is that on the same prompts, by a paired bootstrap.
+    The difference from the untrained model is that on the same prompts, by a paired bootstrap. The best of N texts of
+    the untrained model, chosen by --by and measured with the task's own reward, is what a training has to beat.
 
     Example: lm-envs evaluate runs/MY_RUN --split test --prompts 256
+    Example: lm-envs evaluate runs/MY_RUN --best-of 16 --by model:REWARD_MODEL
     Example: lm-envs evaluate --env Dialogue-v0 --agent my_agents:polite
     """
     with errors_as_messages(debug):
@@ -68,6 +83,8 @@ def evaluate(
 
         if target is None and agent is None:
             raise ConfigurationError("nothing to evaluate: name a run folder or a model, or give --agent.")
+        if by and best_of is None:
+            raise ConfigurationError("--by says what chooses the best of several completions: give --best-of N, too.")
         _check_outputs(output or [], as_json, as_markdown)
         speaker = None if agent is None else import_agent(agent)
         loaded = options.load(target or DEFAULT_MODEL, split)
@@ -76,8 +93,15 @@ def evaluate(
         if speaker is not None:
             found["agent"] = _measure_agent(speaker, loaded, split, prompts, seed, concurrency)
         columns = _columns(found)
+        if best_of is not None:
+            chooser = reward_specification(by)
+            columns |= _best_of(loaded, found, best_of, chooser, split, prompts, seed)
+        form = "json" if as_json else "markdown" if as_markdown else "table"
         what = " and ".join(name for name in (target, agent) if name is not None)
-        _show(what, columns, greedy, "json" if as_json else "markdown" if as_markdown else "table", output or [])
+        _show(what, columns, greedy, form, output or [])
+        if best_of is not None and form == "table":
+            cost = columns[f"best of {best_of}"]["best_of_n"]
+            console().print(f"best of {best_of}: {cost['tokens']:,} tokens were written; its KL is an upper bound")
 
 
 def _check_outputs(files: Sequence[Path], as_json: bool, as_markdown: bool) -> None:
@@ -155,6 +179,33 @@ def _measure_agent(
             seed=seed,
             batch_size=concurrency,
         )
+
+
+def _best_of(
+    target: Target, found: dict[str, Evaluation], n: int, chooser: Any, split: str, n_prompts: int, seed: int
+) -> dict[str, Any]:
+    """The best of several completions by the untrained model, in its column, with the difference from one of them."""
+    from agents.baselines.best_of_n import best_of_n, with_bound
+    from agents.evaluation.pretrained_policy import untrained, untrained_kwargs
+
+    writer, wrapper = untrained(target.policy, target.env_id, target.env_kwargs, target.wrapper)
+    kwargs = untrained_kwargs(target.policy, target.env_kwargs)
+    with console().status(f"writing {n} texts for each prompt"):
+        best = best_of_n(
+            writer.to(target.policy.device),
+            target.env_id,
+            kwargs,
+            n,
+            reward=chooser,
+            split=split,
+            n_prompts=n_prompts,
+            seed=seed,
+            wrapper_class=wrapper,
+        )
+    first = next(iter(found.values()))
+    difference = {name: item.to_dict() for name, item in best.evaluation.difference_from(first).items()}
+    shown = with_bound(best) if writer.actions_are != "choices" else best.evaluation
+    return {f"best of {n}": {**best.to_dict(), **shown.to_dict(), "difference": difference}}
 
 
 def _columns(found: dict[str, Evaluation]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def evaluate(
     kl = None
     if isinstance(policy, LMActorCriticPolicy) and policy.actions_are != "choices":
         kl = divergences(policy, reference or reference_policy(policy), completions)
-    return _evaluation(split, seed, completions, kl, has_grammar=_has_grammar(env_id, env_kwargs))
+    return measure(completions, env_id, env_kwargs, split=split, seed=seed, kl=kl)
 
 
 def evaluate_agent(
@@ -165,7 +165,7 @@ def evaluate_agent(
     """
     indices = choose_prompts(env_kwargs, split, n_prompts, seed, env_id).tolist()
     episodes = converse(agent, env_id, env_kwargs, indices=indices, split=split, seed=seed, batch_size=batch_size)
-    return _evaluation(split, seed, episodes, None, has_grammar=_has_grammar(env_id, env_kwargs))
+    return measure(episodes, env_id, env_kwargs, split=split, seed=seed)
 
 
 def reference_policy(policy: LMActorCriticPolicy) -> LMActorCriticPolicy:
@@ -194,11 +194,26 @@ def distinct_2(texts: Sequence[str]) -> float:
     return len(set(pairs)) / len(pairs) if pairs else 0.0
 
 
-def _evaluation(
-    split: str, seed: int, completions: list[Completion], kl: np.ndarray | None, has_grammar: bool
+def measure(
+    completions: list[Completion],
+    env_id: str = "TextGen-v0",
+    env_kwargs: dict[str, Any] | None = None,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    kl: np.ndarray | None = None,
 ) -> Evaluation:
-    """Measure the episodes."""
-    of_episodes = _metrics(completions, kl, has_grammar)
+    """Measure episodes that there are already.
+
+    Args:
+        completions: The episodes, at least one.
+        env_id: Their environment.
+        env_kwargs: Its arguments.
+        split: What they are of.
+        seed: Seed of the resampling.
+        kl: Each one's divergence from the pretrained model ``(n,)``, where it is known.
+    """
+    of_episodes = _metrics(completions, kl, _has_grammar(env_id, env_kwargs))
     metrics = estimates(of_episodes, seed)
     if is_written(completions):
         metrics["distinct_2"] = Estimate(distinct_2([item.completion for item in completions]))
