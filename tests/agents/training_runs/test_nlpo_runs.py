@@ -29,7 +29,7 @@ def masks_and_policy(path: Path) -> tuple[th.Tensor, th.Tensor]:
 
 def test_a_run_renews_its_mask_and_goes_on(tmp_path: Path, small_config: SmallConfig) -> None:
     config = small_config(algorithm="nlpo", steps=64, mask_every=3, checkpoint_every=32)
-    assert (config.policy, config.hyperparameters["top_p"]) == ("agents.LMNLPOPolicy", 0.9)
+    assert (config.policy, config.hyperparameters["top_p"]) == ("agents.LMNLPOPolicy", 0.95)
     folder = train(config, tmp_path / "run")
     mask, own = masks_and_policy(folder.model)
     assert not th.equal(mask, own)
