@@ -17,7 +17,7 @@ from lm_envs.inference.output_layer import OutputLayer, find_output_layer
 from lm_envs.inference.slot_attention import SLOT_ATTENTION
 from lm_envs.inference.slot_cache import SlotCache, SlotPass
 from lm_envs.models import load_language_model
-from lm_envs.models.quantization import load_quantized
+from lm_envs.models.quantization import load_quantized, quantized_tensors
 
 DTYPES = {"float32": th.float32, "bfloat16": th.bfloat16}
 PROBE_TOLERANCE = {th.float32: 1e-3, th.bfloat16: 0.25}
@@ -60,7 +60,9 @@ class CachedLanguageModel(nn.Module):
         self.quantization = quantization
         source = self._load(name, str(device), dtype, trust_remote_code)
         copied = () if own is None else own(source)
-        shared = {id(p): _same_data(p) for n, p in source.named_parameters() if n not in copied}
+        shared = {id(p): nn.Parameter(p.data, False) for n, p in source.named_parameters() if n not in copied}
+        if quantization is not None:
+            shared |= quantized_tensors(source)
         # load_language_model remembers the instance only while somebody holds it; in a tuple it is no submodule
         self._source = (source,) if shared else ()
         self.lm = copy.deepcopy(source, shared)  # which also adds to the mapping
@@ -176,8 +178,3 @@ class CachedLanguageModel(nn.Module):
                 f"its own forward pass (largest difference {error:.2g}). Its architecture does something between "
                 "attention and output layer that this policy does not know. Use another model."
             )
-
-
-def _same_data(parameter: nn.Parameter) -> nn.Parameter:
-    """Another frozen parameter that holds the same tensor; a quantized one, which knows its scales, itself."""
-    return nn.Parameter(parameter.data, False) if type(parameter) is nn.Parameter else parameter

@@ -13,6 +13,7 @@ from lm_envs.models import checks
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
     from transformers import PreTrainedConfig, PreTrainedModel
 
 QUANTIZATIONS = ("4bit", "8bit")
@@ -100,4 +101,21 @@ def _read(
 
     read = functools.partial(AutoModelForCausalLM.from_pretrained, quantization_config=config, device_map={"": device})
     quantizing = SimpleNamespace(from_pretrained=read)
-    return read_model(quantizing, check, name, source, dtype, device, trust_remote_code)
+    model = read_model(quantizing, check, name, source, dtype, device, trust_remote_code)
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False  # else a pass without gradients rounds and reorders the weights
+        if hasattr(module, "init_8bit_state"):
+            module.init_8bit_state()  # else the first of several copies that runs takes the weights from the others
+    return model
+
+
+def quantized_tensors(model: nn.Module) -> dict[int, Any]:
+    """What ``copy.deepcopy`` must not copy of a quantized model, by id: weights, and the scales beside them."""
+    kept: list[Any] = [
+        parameter for parameter in model.parameters() if type(parameter).__module__.startswith("bitsandbytes")
+    ]
+    for module in model.modules():
+        state = getattr(module, "state", None)
+        kept += [getattr(module, "quant_state", None), getattr(state, "CB", None), getattr(state, "SCB", None)]
+    return {id(value): value for value in kept if value is not None}
