@@ -83,3 +83,11 @@ def test_tabular_q_learning(run: Run) -> None:
 def test_every_example_has_a_test() -> None:
     tested = {f"{name.removeprefix('test_')}.py" for name in globals() if name.startswith("test_")}
     assert {path.name for path in EXAMPLES.glob("*.py")} <= tested
+
+
+def test_rlhf_loop(tmp_path: Path, run: Run) -> None:
+    shown = run("rlhf_loop.py", tmp_path / "loop", 24, 2048)
+    assert shown.count("hidden reward on held-out prompts") == 3
+    assert (tmp_path / "loop" / "round_2" / "policy" / "hf" / "model.safetensors").exists()
+    again = run("rlhf_loop.py", tmp_path / "loop", 24, 2048)  # everything is there already
+    assert "sampling" not in again and "training" not in again
