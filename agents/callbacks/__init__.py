@@ -1,1 +1,1 @@
-"""Stable-Baselines3 callbacks: KL penalty, token rewards, another rollout buffer."""
+"""Stable-Baselines3 callbacks: KL penalty and limit, token rewards, rollout buffers, logs of what was written."""
