@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -45,5 +46,6 @@ def make_app(store: FeedbackStore, access: Access, hosts: Hosts) -> ASGIApp:
     for path, endpoint in sent.items():
         app.add_api_route(path, endpoint, methods=["POST"])
     app.add_exception_handler(HTTPException, pages.refused)
+    app.add_exception_handler(RequestValidationError, pages.no_such_page)
     app.add_exception_handler(LMEnvsError, pages.failed)
     return Guard(app, access, hosts)

@@ -7,10 +7,10 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from jinja2 import Environment, FileSystemLoader
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -25,6 +25,7 @@ from lm_envs.errors import DataError
 
 COOKIE_SECONDS = 30 * 24 * 3600
 MOST_FIELDS = 32
+MOST_ITEM_ID = 2**63 - 1  # of an SQLite table
 
 
 async def sent_fields(request: Request) -> dict[str, str]:
@@ -40,6 +41,7 @@ async def sent_fields(request: Request) -> dict[str, str]:
     return fields
 
 
+ItemId = Annotated[int, Path(ge=1, le=MOST_ITEM_ID)]
 Fields = Annotated[dict[str, str], Depends(sent_fields)]
 
 
@@ -53,7 +55,7 @@ class Pages:
         templates: The folder of the templates.
     """
 
-    def __init__(self, store: FeedbackStore, access: Access, hosts: Hosts, templates: Path) -> None:
+    def __init__(self, store: FeedbackStore, access: Access, hosts: Hosts, templates: FilePath) -> None:
         self.store, self.access, self.hosts = store, access, hosts
         self._templates = Environment(loader=FileSystemLoader(templates), autoescape=True)
         self._templates.filters["shown"] = shown_text
@@ -74,7 +76,7 @@ class Pages:
         counts = count_answers(self.store.current_answers(annotator))
         return self._page(request, "done.html", counts=counts)
 
-    def item(self, request: Request, item_id: int) -> Response:
+    def item(self, request: Request, item_id: ItemId) -> Response:
         """One item, with what the annotator said about it last."""
         item = self._item(item_id)
         annotator = _annotator(request)
@@ -85,7 +87,7 @@ class Pages:
         draft = Draft.of_answer(given[-1].answer, item, order)
         return self._item_page(request, item_id, item, draft, notice="This is what you said; a new answer replaces it.")
 
-    def answer(self, request: Request, item_id: int, fields: Fields) -> Response:
+    def answer(self, request: Request, item_id: ItemId, fields: Fields) -> Response:
         """Write an answer, then go on: whoever sees the next item knows that the answer is on the disk."""
         item, annotator = self._item(item_id), _annotator(request)
         order = shown_order(item_id, annotator, len(item.completions))
@@ -128,6 +130,10 @@ class Pages:
         if error.status_code < 400:
             return Response(status_code=error.status_code, headers=error.headers)
         return self._message(error.status_code, error.detail)
+
+    async def no_such_page(self, request: Request, error: Exception) -> Response:
+        """An address that ends in something other than an item's number."""
+        return self._message(404, "There is no such page.")
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """The store cannot be used: say so, so that nobody takes the answer for saved."""
