@@ -15,6 +15,7 @@ from agents.cli.sample import sample
 from agents.cli.serve_reward import serve_reward
 from agents.cli.train import train
 from agents.cli.train_reward_model import train_reward_model
+from agents.cli.warm_start import warm_start
 
 app = typer.Typer(
     name="lm-envs",
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train)
+app.command("warm-start")(warm_start)
 app.command("evaluate")(evaluate)
 app.command("sample")(sample)
 app.command("play")(play)
