@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,19 @@ class Annotator(threading.Thread):
                 time.sleep(0.02)
 
 
-@pytest.mark.slow
-def test_no_acknowledged_answer_is_lost_and_none_is_doubled(tmp_path: Path, client_class: Any) -> None:
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    """The command, with enough to label."""
     store = FeedbackStore(tmp_path / "feedback.sqlite")
     store.add_items(Item(f"prompt {i}", ("one", "two")) for i in range(ITEMS))
     process = Process(store)
+    yield process
+    process.kill()
+
+
+@pytest.mark.slow
+def test_no_acknowledged_answer_is_lost_and_none_is_doubled(process: Process, client_class: Any) -> None:
+    store = process.store
     annotators = _annotators(process, client_class)
     for annotator in annotators:
         annotator.start()
@@ -106,7 +114,6 @@ def test_no_acknowledged_answer_is_lost_and_none_is_doubled(tmp_path: Path, clie
     for annotator in annotators:
         annotator.join(timeout=60)
         assert not annotator.is_alive()
-    process.kill()
     _check_kept(store, {annotator.name: annotator.said for annotator in annotators})
     assert len(store.history()) == CLIENTS * ITEMS == sum(len(annotator.said) for annotator in annotators)
     assert sum(annotator.broken for annotator in annotators) > 0, "no answer was under way when the server was killed"
