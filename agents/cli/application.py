@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from agents.cli.chat import chat
 from agents.cli.collect import collect
 from agents.cli.evaluate import evaluate
 from agents.cli.export import export
@@ -33,6 +34,7 @@ app.command("play")(play)
 app.command("train-reward-model")(train_reward_model)
 app.command("serve-reward")(serve_reward)
 app.command("export")(export)
+app.command("chat")(chat)
 app.command("list")(list_names)
 app.command("label")(label)
 app.command("collect")(collect)

@@ -102,6 +102,7 @@ def _read(
     read = functools.partial(AutoModelForCausalLM.from_pretrained, quantization_config=config, device_map={"": device})
     quantizing = SimpleNamespace(from_pretrained=read)
     model = read_model(quantizing, check, name, source, dtype, device, trust_remote_code)
+    module: Any
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False  # else a pass without gradients rounds and reorders the weights
