@@ -10,6 +10,8 @@ import torch as th
 from stable_baselines3 import PPO
 
 from agents import LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer, make_lm_vec_env
+from agents.export import trained_language_model
+from agents.networks.language_model import LanguageModel
 
 pytestmark = [
     pytest.mark.smollm2,
@@ -84,3 +86,29 @@ def test_two_ppo_iterations_of_conversations_with_itself(monkeypatch):
     after = model.policy.state_dict()
     assert any(not th.equal(value, before[name]) for name, value in after.items())
     assert all(value.isfinite().all() for value in after.values())
+
+
+def test_an_adapter_of_rank_8_makes_a_zip_below_five_megabytes(tmp_path):
+    pytest.importorskip("peft")
+    prompts = ["Once upon a time", "My review of this lamp:"] * 3
+    env_kwargs = {"model": MODEL, "dataset": prompts, "reward": "distinct", "max_prompt_tokens": 16,
+                  "max_new_tokens": 4}  # fmt: skip
+    model = PPO(
+        LMActorCriticPolicy, make_lm_vec_env("TextGen-v0", n_envs=2, seed=0, env_kwargs=env_kwargs), n_steps=4,
+        batch_size=8, n_epochs=1, seed=0, rollout_buffer_class=SequenceRolloutBuffer, device="cpu",
+        policy_kwargs={"model": MODEL, "trainable": "lora", "peft_config": {"r": 8}},
+    )  # fmt: skip
+    kl = ReferenceKLCallback(0.05)
+    model.learn(8, callback=kl)  # so that Adam's moments are in the zip, too
+    model.save(tmp_path / "ppo.zip")
+    assert kl._reference is model.policy.actor and model.policy.optimizer.state
+    assert 3_000_000 < (tmp_path / "ppo.zip").stat().st_size < 5_000_000
+
+    ids = th.randint(2, 1_000, (1, 12))
+    with th.no_grad():
+        expected = model.policy.actor.output_layer.logits(model.policy.actor(ids)[0])
+        merged = trained_language_model(model.policy)(input_ids=ids).logits[0]
+        th.testing.assert_close(merged, expected, rtol=1e-4, atol=1e-4)
+        with model.policy.adapter_off():
+            base = LanguageModel(MODEL, "heads")
+            assert th.equal(model.policy.actor(ids), base(ids))
