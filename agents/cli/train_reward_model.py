@@ -32,7 +32,8 @@ def train_reward_model(
         int | None, typer.Option(min=1, help="How often the feedback is seen at most.", show_default="3; linear: 60")
     ] = None,
     lr: Annotated[
-        float | None, typer.Option(help="Peak of the learning rate.", show_default="1e-3 to 10M weights, else 5e-5")
+        float | None,
+        typer.Option(help="Peak of the learning rate.", show_default="2e-3; from 10M weights 5e-5; linear 1e-2"),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Comparisons in an update.")] = 32,
     patience: Annotated[int, typer.Option(min=1, help="Epochs without improvement before it stops.")] = 1,

@@ -87,33 +87,58 @@ def fit(
     objective = ComparisonLoss(scorer, data)
     lengths = _comparison_lengths(scorer.lengths, data)[training]
     rng = np.random.default_rng(seed)
-    batches = [b for _ in range(epochs) for b in _batches(training, lengths, batch_size, rng)]
+    batches = [batch for _ in range(epochs) for batch in _batches(training, lengths, batch_size, rng)]
     per_epoch = len(batches) // epochs
     update = _updater(objective, len(batches), lr)
-    look_after = {epoch * per_epoch + round(part * per_epoch / _checks(per_epoch)) - 1
-                  for epoch in range(epochs) for part in range(1, _checks(per_epoch) + 1)}  # fmt: skip
-    checks: list[Check] = []
-    best, weights, recent = 0, _weights(objective), []
-    for number, batch in enumerate(batches):
+    kept = _Kept(objective)
+    recent: list[float] = []
+    for number, batch in enumerate(batches, start=1):
         recent.append(update(batch))
-        if number not in look_after:
+        if not _is_time_to_look(number, per_epoch):
             continue
         loss = validation_loss(objective, data, validation) if len(validation) else None
-        checks.append(Check((number + 1) / per_epoch, float(np.mean(recent)), loss))
+        kept.look(Check(number / per_epoch, float(np.mean(recent)), loss))
         recent = []
         if on_check is not None:
-            on_check(checks[-1])
-        if loss is None or len(checks) == 1 or loss < (checks[best].validation or 0.0):
-            best, weights = len(checks) - 1, _weights(objective)
-        elif checks[-1].epoch - checks[best].epoch >= patience:
+            on_check(kept.checks[-1])
+        if kept.epochs_ago >= patience:
             break
-    objective.load_state_dict(weights)
+    kept.restore()
     scorer.finish()
-    return Fit(checks, best, float(objective.average.detach()))
+    return Fit(kept.checks, kept.best, float(objective.average.detach()))
 
 
-def _checks(per_epoch: int) -> int:
-    return min(CHECKS_PER_EPOCH, per_epoch)
+class _Kept:
+    """The looks at the losses, and the weights at the best one; without validation, at the last one."""
+
+    def __init__(self, objective: ComparisonLoss) -> None:
+        self.checks: list[Check] = []
+        self.best = 0
+        self._objective = objective
+        self._weights: dict[str, th.Tensor] = {}
+
+    @property
+    def epochs_ago(self) -> float:
+        """How long the best look is ago."""
+        return self.checks[-1].epoch - self.checks[self.best].epoch
+
+    def look(self, check: Check) -> None:
+        """Keep the weights if they are the best so far."""
+        self.checks.append(check)
+        best = self.checks[self.best].validation
+        if len(self.checks) == 1 or check.validation is None or best is None or check.validation < best:
+            self.best = len(self.checks) - 1
+            self._weights = {name: tensor.detach().clone() for name, tensor in self._objective.state_dict().items()}
+
+    def restore(self) -> None:
+        """Go back to the weights that were kept."""
+        self._objective.load_state_dict(self._weights)
+
+
+def _is_time_to_look(number: int, per_epoch: int) -> bool:
+    """Whether the update with this number, counted from 1, ends a part of an epoch."""
+    parts = min(CHECKS_PER_EPOCH, per_epoch)
+    return number * parts // per_epoch > (number - 1) * parts // per_epoch
 
 
 def _updater(objective: ComparisonLoss, n_updates: int, lr: float) -> Callable[[npt.NDArray[np.int64]], float]:
@@ -174,7 +199,3 @@ def _batches(
         chunk = chunk[np.argsort(lengths[chunk], kind="stable")]
         found += [chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size)]
     return (rows[found[i]] for i in rng.permutation(len(found)))
-
-
-def _weights(module: th.nn.Module) -> dict[str, th.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

@@ -93,7 +93,7 @@ def train_reward_model(
             models as one text.
         features: ``"all"``: train the whole model; ``"linear"``: only a linear layer on the frozen model's features.
         epochs: How often the feedback is seen at most. None: 3, and 60 with linear features.
-        lr: Peak of the learning rate. None: 5e-5 for models of 10 million parameters or more, 1e-3 for smaller
+        lr: Peak of the learning rate. None: 5e-5 for models of 10 million parameters or more, 2e-3 for smaller
             ones, 1e-2 for linear features.
         batch_size: Comparisons or ratings in an update.
         patience: Epochs without a lower validation loss after which training stops.
@@ -188,10 +188,9 @@ def train(feedback: Feedback, settings: Settings, on_check: OnCheck | None = Non
             seed=settings.seed,
             on_check=on_check,
         )
-    first, second = scores_of_rows(scorer, found.average, data, validation)
-    scale = _scale(scorer, data, training)
-    form = ScoreForm(ScoreForm.of(model.config).reads, *scale)
+    form = ScoreForm(ScoreForm.of(model.config).reads, *_scale(scorer, data, training))
     form.write_to(model.config)
+    first, second = scores_of_rows(scorer, found.average, data, validation)
     report = RewardModelReport(
         folder="",
         body=settings.body,
@@ -216,7 +215,7 @@ def train(feedback: Feedback, settings: Settings, on_check: OnCheck | None = Non
 def _default_rate(settings: Settings, model: Any) -> float:
     if settings.features == "linear":
         return 1e-2
-    return 1e-3 if model.num_parameters() < SMALL_MODEL else 5e-5
+    return 2e-3 if model.num_parameters() < SMALL_MODEL else 5e-5
 
 
 def _counts(data: Comparisons, rows: npt.NDArray[np.int64]) -> Counts:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from agents.feedback.examples import Feedback, Preference
 from agents.reward_models import training
 from agents.reward_models.fitting import Check
 from lm_envs.errors import ConfigurationError, DataError, ModelError, UnknownNameError
+from lm_envs.models.sentence_encoder import WHEEL
 from lm_envs.rewards import RewardModel
 
 PROMPTS = ["was it 1?", "was it 22?", "was it 333?", "was it 4?"]
@@ -135,6 +137,15 @@ def test_long_prompts_lose_their_beginning(tmp_path: Path, bert_folder: str, fee
     assert reward([long], [" good"]) == reward(["z " + long], [" good"]) != reward([long + "!"], [" good"])
     with pytest.raises(ModelError, match=r"a completion has \d+ tokens and the reward model .* reads at most 64"):
         reward(["a"], [" z" * 100])
+
+
+@pytest.mark.skipif(importlib.util.find_spec(WHEEL) is None, reason="all-MiniLM-L6-v2's wheel is not installed")
+def test_minilm_by_its_alias(tmp_path: Path) -> None:
+    pairs = [Preference(f"How was day {i}?", " It was wonderful.", " It was terrible.") for i in range(16)]
+    report = agents.train_reward_model(Feedback(pairs), tmp_path / "rm", "minilm", features="linear", device="cpu")
+    assert report.reads == "pair" and report.accuracy == 1.0
+    good, bad = RewardModel(report.folder)(["How was it?"] * 2, [" It was wonderful.", " It was terrible."])
+    assert good > bad
 
 
 @pytest.fixture
