@@ -13,8 +13,8 @@ environment stand
 - ``policy_kwargs``, and every other argument of the algorithm; ``learning_rate: lin_1e-3`` falls linearly. YAML takes
   ``1e-3`` for text: write ``0.001`` or ``1.0e-3``.
 
-Further sections, ``ENV_ID task=NAME`` and ``ENV_ID model=NAME`` (``model=other`` for all but ``tiny``), replace keys
-for a task or a model. RL-Zoo looks up ids of environments only and does not see them.
+Further sections, ``ENV_ID task=NAME`` and ``ENV_ID model=NAME`` (``model=other`` for all but ``tiny`` and what was made
+of it), replace keys for a task or a model. RL-Zoo looks up ids of environments only and does not see them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ import yaml
 
 from agents.recipes.env_wrappers import read_entries
 from lm_envs.errors import ConfigurationError, UnknownNameError
+from lm_envs.models.same_size import same_size
 
 FOLDER = Path(__file__).parents[1] / "hyperparameters"
 TUNED_MODEL = "tiny"
-"""The language model that the numbers of ``ENV_ID`` are for."""
+"""The language model that the numbers of ``ENV_ID`` are for, also when it was trained further."""
 
 _KL_CALLBACK = "agents.ReferenceKLCallback"
 _MASK_CALLBACK = "agents.NLPOMaskCallback"
@@ -107,7 +108,7 @@ def read_recipe(path: str | Path, env_id: str, task: str | None = None, model: s
             "environments, as in RL-Zoo's files."
         )
     of_model = f"{env_id} model={model}"
-    if of_model not in sections and model != TUNED_MODEL:
+    if of_model not in sections and not same_size(model, TUNED_MODEL):
         of_model = f"{env_id} model=other"
     values: dict[str, Any] = {}
     for name in (env_id, f"{env_id} task={task}", of_model):
