@@ -47,7 +47,7 @@ KLStop = Annotated[
     float | None,
     typer.Option("--stop-kl", "--kl-stop", help="Stop above so many nats an episode; on-policy only.", metavar="NATS"),
 ]
-Trainable = Annotated[str | None, typer.Option(help="all, top:N or heads.", show_default="the recipe's")]
+Trainable = Annotated[str | None, typer.Option(help="all, top:N, lora or heads.", show_default="the recipe's")]
 DType = Annotated[str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")]
 RunDevice = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")]
 EvalPrompts = Annotated[int | None, typer.Option(help="Held-out prompts before and after.")]

@@ -50,7 +50,7 @@ class TrainConfig:
         kl_stop: Divergence in nats per episode above which training stops; None: never.
         mask_every: With NLPO, rollouts from one copy of the policy into its masking policy to the next; None for the
             callback's own number.
-        trainable: ``"all"``, ``"top:N"`` or ``"heads"``, for policies that are language models.
+        trainable: ``"all"``, ``"top:N"``, ``"lora"`` or ``"heads"``, for policies that are language models.
         dtype: ``"float32"`` or ``"bfloat16"``, for policies that are language models.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"``.
         eval_prompts: Prompts of the test split that the evaluation before and after uses.
