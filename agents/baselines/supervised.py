@@ -17,6 +17,7 @@ from agents.networks.token_log_probs import token_log_probs
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.policies.nlpo_policy import LMNLPOPolicy
 from lm_envs.errors import ConfigurationError
+from lm_envs.models.same_size import same_size
 
 MAX_GRAD_NORM = 1.0
 SCORED_AT_ONCE = 64  # held-out episodes in one pass
@@ -96,8 +97,8 @@ def warm_start(
         env_kwargs: Arguments of the ``TextGen-v0`` that the policy was made for; its room for prompt and completion.
         epochs: At most so many passes over the demonstrations.
         batch_size: Demonstrations in a batch.
-        learning_rate: Of Adam, at the start; None for 1e-3 with ``tiny``, 2e-4 for a low-rank change of another
-            model, 2e-5 for its weights themselves.
+        learning_rate: Of Adam, at the start; None for 1e-3 with ``tiny`` and what was made of it, 2e-4 for a low-rank
+            change of another model, 2e-5 for its weights themselves.
         validation: Share of the prompts that is held out with all of their texts; 0 keeps the last epoch's weights.
         patience: Stop after so many epochs in a row without a new best.
         seed: Chooses what is held out, and the order.
@@ -220,7 +221,7 @@ def _held_out(demonstrations: Sequence[Demonstration], share: float, rng: np.ran
 
 
 def _usual_rate(policy: LMActorCriticPolicy) -> float:
-    if policy.model_name == "tiny":
+    if same_size(policy.model_name, "tiny"):
         return 1e-3
     return 2e-4 if policy.trainable in ("heads", "lora") else 2e-5
 

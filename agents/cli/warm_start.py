@@ -153,15 +153,5 @@ def _show(report: dict[str, Any], folder: Path, task: str | None) -> None:
     columns = {moment: report[moment] for moment in ("before", "after")}
     print_evaluation(console(), evaluation_title(columns["after"], False), columns)
     console().print(f"model folder: {folder}", markup=False, soft_wrap=True)
-    go_on = f"lm-envs train --model {folder}{f' --task {task}' if task else ''}{_rate(report['model'], task)}"
+    go_on = f"lm-envs train --model {folder}{f' --task {task}' if task else ''}"
     console().print(f"go on:        {go_on}", markup=False, soft_wrap=True)
-
-
-def _rate(model: str, task: str | None) -> str:
-    """The option for the learning rate of the embedded model, which recipes do not recognise in a folder."""
-    from agents.recipes.files import TUNED_MODEL, read_recipe, recipe_file
-
-    if model != TUNED_MODEL:
-        return ""
-    recipe = read_recipe(recipe_file("ppo"), "TextGen-v0", task, model)
-    return f" -H learning_rate={recipe.hyperparameters['learning_rate']}"

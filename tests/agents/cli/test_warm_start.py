@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from agents.cli.warm_start import _rate
 
 ROOM = ("-E", "max_prompt_tokens=12", "-E", "max_new_tokens=6", "-r", "length:target=7,unit=characters")
 
@@ -53,7 +52,3 @@ def test_mistakes_show_before_anything_is_loaded(cli: Callable, arguments: list[
         result = cli(*wrong)
         assert result.exit_code == 2 and message in result.stderr.replace("\n", " ")
     assert not (tmp_path / "x").exists()
-
-
-def test_the_way_to_go_on_has_the_embedded_model_s_learning_rate() -> None:
-    assert _rate("tiny", "summarization") == " -H learning_rate=lin_6e-4" and _rate("other", None) == ""
