@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 ROOM = ("-E", "max_prompt_tokens=12", "-E", "max_new_tokens=6", "-r", "length:target=7,unit=characters")
 
 
