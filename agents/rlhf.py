@@ -54,6 +54,7 @@ def feedback_round(
     n_prompts: int = 500,
     n_completions: int = 2,
     n_reward_models: int = 1,
+    reference: str | None = None,
     env_id: str = "TextGen-v0",
     task: str | None = None,
     dataset: str | None = None,
@@ -70,7 +71,7 @@ def feedback_round(
     Args:
         path: The round's folder.
         start: The language model that the round begins with: an alias, a hub id, or the :attr:`FeedbackRound.model` of
-            the round before. The policy's divergence is measured from it.
+            the round before.
         store: Where items and answers are, of all rounds together: the reward model learns from all of them.
         annotate: Answers the store's open items, for example
             :meth:`agents.feedback.simulated.SimulatedAnnotator.answer_store`, or a function that opens the label page
@@ -78,6 +79,8 @@ def feedback_round(
         n_prompts: Prompts of the training split whose completions are compared.
         n_completions: Completions of each of them, 2 to 4.
         n_reward_models: Members of an ensemble, whose mean minus deviation is paid; 1 for a single model.
+        reference: The model that the policy is held close to: usually the one that the first round began with, so that
+            what went astray in one round can be mended in the next. None for ``start``.
         env_id: The environment.
         task: Its task.
         dataset: Or prompts of one's own.
@@ -113,6 +116,7 @@ def feedback_round(
         dataset=dataset,
         reward=f"model:{here.reward_model}",
         model=start,
+        kl_reference=reference,
         seed=seed,
         **settings,
     )

@@ -36,7 +36,7 @@ def main(folder: Path, n_prompts: int, steps: int) -> None:
     """Go round twice."""
     folder.mkdir(parents=True, exist_ok=True)
     store = FeedbackStore(folder / "feedback.sqlite")
-    annotator = SimulatedAnnotator(hidden, temperature=0.1, tie_margin=0.1, seed=0)
+    annotator = SimulatedAnnotator(hidden, temperature=0.05, tie_margin=0.1, seed=0)
     model = "tiny"
     print("before")
     measure(model)
@@ -50,7 +50,8 @@ def main(folder: Path, n_prompts: int, steps: int) -> None:
             n_prompts=n_prompts,
             task="reviews",
             steps=steps,
-            kl_coef=0.2,
+            reference="tiny",
+            kl_coef=0.1,
             kl_target=6.0,
             seed=number,
             on_stage=lambda stage: print(f"  {stage} ..."),

@@ -45,6 +45,7 @@ def train(
     hyperparameter: options.Hyperparameter = None,
     kl_coef: options.KLCoef = None,
     kl_target: options.KLTarget = None,
+    kl_reference: options.KLReference = None,
     kl_stop: options.KLStop = None,
     mask_every: options.MaskEvery = None,
     trainable: options.Trainable = None,
@@ -78,8 +79,8 @@ def _config(given: dict[str, Any]) -> TrainConfig:
     from agents.recipes.train_config import make_config
 
     same_name = (
-        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target kl_stop mask_every "
-        "trainable dtype device eval_prompts eval_every early_stopping checkpoint_every threads"
+        "task dataset model observation candidates conf_file steps seed n_envs kl_coef kl_target kl_reference kl_stop "
+        "mask_every trainable dtype device eval_prompts eval_every early_stopping checkpoint_every threads"
     )
     return make_config(
         given["env_id"] or "TextGen-v0",

@@ -43,6 +43,9 @@ KLTarget = Annotated[
 MaskEvery = Annotated[
     int | None, typer.Option(help="NLPO: rollouts from one renewal of the mask to the next.", metavar="N")
 ]
+KLReference = Annotated[
+    str | None, typer.Option(help="Model that the divergence is measured from.", show_default="the run's own")
+]
 KLStop = Annotated[
     float | None,
     typer.Option("--stop-kl", "--kl-stop", help="Stop above so many nats an episode; on-policy only.", metavar="NATS"),

@@ -47,6 +47,8 @@ class TrainConfig:
         kl_coef: Penalty per nat of divergence from the pretrained model; with ``kl_target`` its starting value. 0 for
             none, which off-policy algorithms need.
         kl_target: Divergence in nats per episode that the penalty is steered to; None keeps ``kl_coef`` fixed.
+        kl_reference: The model from which divergence is penalised, for example the one that a first round of feedback
+            began with; None for ``model`` itself.
         kl_stop: Divergence in nats per episode above which training stops; None: never.
         mask_every: With NLPO, rollouts from one copy of the policy into its masking policy to the next; None for the
             callback's own number.
@@ -79,6 +81,7 @@ class TrainConfig:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     kl_coef: float = 0.0
     kl_target: float | None = None
+    kl_reference: str | None = None
     kl_stop: float | None = None
     mask_every: int | None = None
     trainable: str = "all"
@@ -113,7 +116,7 @@ class TrainConfig:
                 f"kl_stop limits the divergence of a policy's rollouts; {self.algorithm} learns values from a replay "
                 "buffer and has none. Leave it out, or use early_stopping."
             )
-        if not self.on_policy and (self.kl_coef > 0 or self.kl_target is not None):
+        if not self.on_policy and (self.kl_coef > 0 or self.kl_target is not None or self.kl_reference is not None):
             raise ConfigurationError(
                 f"kl_coef and kl_target penalise the divergence of a policy's rollouts; {self.algorithm} learns values "
                 "from a replay buffer and has neither. Leave them out, or use an on-policy algorithm such as ppo. To "

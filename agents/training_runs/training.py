@@ -142,7 +142,7 @@ def _callbacks_of_algorithm(config: TrainConfig, policy: Any) -> list[BaseCallba
             logger.warning("Actions are choices, of which the pretrained model knows nothing: kl_coef has no effect.")
         return [TokenRewardsCallback()]
     limit = [] if config.kl_stop is None else [StopOnKL(config.kl_stop)]
-    return [*masks, TokenRewardsCallback(), ReferenceKLCallback(config.kl_coef, config.kl_target), *limit]
+    return [*masks, TokenRewardsCallback(), _penalty(config), *limit]
 
 
 def _mask_callbacks(config: TrainConfig, policy: Any) -> list[BaseCallback]:
@@ -155,6 +155,10 @@ def _mask_callbacks(config: TrainConfig, policy: Any) -> list[BaseCallback]:
             "masks none. Leave it out."
         )
     return []
+
+
+def _penalty(config: TrainConfig) -> ReferenceKLCallback:
+    return ReferenceKLCallback(config.kl_coef, config.kl_target, model=config.kl_reference)
 
 
 def _run(
