@@ -9,7 +9,7 @@ from lm_envs import rewards
 _SENTIMENT = rewards.get("sentiment")
 _GRAMMAR = rewards.get("grammar")
 
-TEMPERATURE = 0.1
+TEMPERATURE = 0.05
 """Noise of the annotator's choices, in units of the reward."""
 
 TIE_MARGIN = 0.1

@@ -1,8 +1,8 @@
 """True reward against divergence, trained on a learned reward: ``python -m benchmarks.over_optimisation``.
 
 A simulated annotator with a hidden reward compares a few hundred pairs. Stock PPO then learns from one reward model,
-from an ensemble that pays its mean minus its deviation, and from one reward model under a KL constraint. As training
-goes on, completions of validation prompts are scored by what was trained on and by the hidden reward. Writes
+and from an ensemble that pays its mean minus its deviation, each without and with a KL constraint. As training goes on,
+completions of validation prompts are scored by one reward model and by the hidden reward. Writes
 ``over_optimisation.json`` and ``over_optimisation.png``.
 
 References:
@@ -36,9 +36,13 @@ from agents.training_runs.building import build_model
 from benchmarks.hidden_reward import TEMPERATURE, TIE_MARGIN, pleased_and_well_formed
 from benchmarks.machine import describe_machine
 
-ONE, ENSEMBLE, CONSTRAINED = "one reward model", "ensemble", "one reward model, KL constraint"
-COLORS = {ONE: "#d97706", ENSEMBLE: "#2563eb", CONSTRAINED: "#059669"}
-TASK = {"task": "reviews"}
+COLORS = {
+    "one reward model": "#d97706",
+    "ensemble": "#2563eb",
+    "one reward model, KL constraint": "#059669",
+    "ensemble, KL constraint": "#7c3aed",
+}
+TASK: dict[str, Any] = {"task": "reviews"}
 RESULTS = Path(__file__).parent / "results"
 Point = dict[str, float]
 
@@ -61,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(seed: int, settings: argparse.Namespace) -> list[dict[str, Any]]:
-    """All three ways of training with one seed, on the same feedback.
+    """All ways of training with one seed, on the same feedback.
 
     Returns:
         For each ``arm``, ``seed``, ``seconds`` and ``curve``: ``step``, ``kl`` (nats an episode), ``true`` (the hidden
@@ -71,13 +75,10 @@ def measure(seed: int, settings: argparse.Namespace) -> list[dict[str, Any]]:
         folder = Path(scratch) / "reward_models"
         _train_reward_models(Path(scratch) / "feedback.sqlite", folder, seed, settings)
         one = f"model:{folder / 'member-0'}"
-        arms: dict[str, dict[str, Any]] = {
-            ONE: {"reward": one, "kl_coef": 0.0, "kl_target": 0},
-            ENSEMBLE: {"reward": f"model:{folder}", "kl_coef": 0.0, "kl_target": 0},
-            CONSTRAINED: {"reward": one, "kl_coef": settings.kl_coef, "kl_target": settings.kl_target},
-        }
+        free, held = {"kl_coef": 0.0, "kl_target": 0}, {"kl_coef": settings.kl_coef, "kl_target": settings.kl_target}
+        ways = [(reward, penalty) for penalty in (free, held) for reward in (one, f"model:{folder}")]
         runs = []
-        for arm, changes in arms.items():
+        for arm, (reward, penalty) in zip(COLORS, ways, strict=True):
             start = time.perf_counter()
             config = make_config(
                 algorithm="ppo",
@@ -85,8 +86,9 @@ def measure(seed: int, settings: argparse.Namespace) -> list[dict[str, Any]]:
                 seed=seed,
                 device="cpu",
                 hyperparameters={"learning_rate": settings.learning_rate},
+                reward=reward,
                 **TASK,
-                **changes,
+                **penalty,
             )
             curve = follow(config, one, settings.points, settings.prompts)
             runs.append({"arm": arm, "seed": seed, "seconds": round(time.perf_counter() - start), "curve": curve})
@@ -170,7 +172,7 @@ def table(runs: Sequence[dict[str, Any]]) -> Table:
 
 
 def draw(runs: Sequence[dict[str, Any]], kl_target: float, picture: Path) -> None:
-    """True and learned reward against the divergence, a line for each seed."""
+    """Hidden and learned reward against the divergence, on a scale of its square root; a line for each seed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), dpi=120, layout="constrained")
@@ -179,10 +181,12 @@ def draw(runs: Sequence[dict[str, Any]], kl_target: float, picture: Path) -> Non
     for axes, (key, title) in zip(panels, titles.items(), strict=True):
         named: set[str] = set()
         for run in runs:
-            points = sorted((point["kl"], point[key]) for point in run["curve"])
+            points = [(point["kl"], point[key]) for point in run["curve"]]
             label = None if run["arm"] in named else run["arm"]
             named.add(run["arm"])
             axes.plot(*zip(*points, strict=True), color=COLORS[run["arm"]], marker=".", linewidth=1.2, label=label)
+        axes.set_xscale("function", functions=(lambda kl: np.sqrt(np.maximum(kl, 0)), np.square))
+        axes.set_xticks([0, 1, 3, 10, 20, 40, 80, 120])
         axes.axvline(kl_target, color="#6b7280", linestyle="--", linewidth=1)
         axes.set_title(title, loc="left", fontsize=11)
         axes.set_xlabel("KL to the pretrained model (nats an episode)")
@@ -199,11 +203,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--pairs", type=int, default=300, help="pairs of completions that the annotator compares")
     add("--members", type=int, default=4, help="reward models in the ensemble")
-    add("--steps", type=int, default=140_000, help="tokens of training")
-    add("--learning-rate", type=float, default=1e-3)
+    add("--steps", type=int, default=80_000, help="tokens of training")
+    add("--learning-rate", type=float, default=5e-4)
     add("--kl-coef", type=float, default=0.2, help="where the constraint's coefficient begins")
     add("--kl-target", type=float, default=6.0, help="nats an episode that the constraint steers to")
-    add("--points", type=int, default=14, help="measurements on the way")
+    add("--points", type=int, default=20, help="measurements on the way")
     add("--prompts", type=int, default=128, help="validation prompts in each")
     add("--folder", type=Path, default=RESULTS, help="where results go")
     return parser
