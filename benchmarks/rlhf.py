@@ -9,14 +9,18 @@ Everything is measured on held-out prompts by the hidden reward. Writes ``rlhf.j
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch as th
 from rich.console import Console
 from rich.table import Table
 
@@ -38,7 +42,7 @@ from benchmarks.hidden_reward import TEMPERATURE, TIE_MARGIN, pleased_and_well_f
 from benchmarks.machine import describe_machine
 from lm_envs.rewards.scoring import score_texts
 
-TASK = {"task": "reviews"}
+TASK: dict[str, Any] = {"task": "reviews"}
 ENV_KWARGS = {**TASK, "reward": pleased_and_well_formed, "model": "tiny"}
 ALGORITHMS = ("ppo", "grpo", "rloo", "nlpo")
 BEST_OF = 8
@@ -52,14 +56,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = _parser().parse_args(arguments)
     shown = {key: value for key, value in vars(settings).items() if key != "json"}
     result: dict[str, Any] = {"benchmark": "rlhf", "settings": shown, "machine": describe_machine(), "runs": []}
-    for seed in settings.seeds:
-        with tempfile.TemporaryDirectory() as scratch:
-            result["runs"].append(run(seed, Path(scratch), settings))
-        settings.json.write_text(json.dumps(result, indent=1) + "\n")
+    processes = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(settings.jobs, mp_context=processes, initializer=_one_thread) as pool:
+        for done in pool.map(run, settings.seeds, itertools.repeat(settings)):
+            result["runs"].append(done)
+            settings.json.write_text(json.dumps(result, indent=1) + "\n")
     Console().print(table(result["runs"]))
 
 
-def run(seed: int, folder: Path, settings: argparse.Namespace) -> dict[str, Any]:
+def _one_thread() -> None:
+    th.set_num_threads(1)
+
+
+def run(seed: int, settings: argparse.Namespace) -> dict[str, Any]:
+    """Everything with one seed, in a folder that is removed afterwards; see :func:`run_in`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return run_in(Path(scratch), seed, settings)
+
+
+def run_in(folder: Path, seed: int, settings: argparse.Namespace) -> dict[str, Any]:
     """Everything with one seed.
 
     Returns:
@@ -77,9 +92,18 @@ def run(seed: int, folder: Path, settings: argparse.Namespace) -> dict[str, Any]
         name = f"PPO, {'one round' if number == 1 else 'two rounds'}"
 
         def go_round(number: int = number, start: str = model) -> tuple[Evaluation, int]:
-            arguments = {"n_prompts": settings.pairs, "steps": steps, "seed": 10 * seed + number}
-            path = folder / f"round_{number}"
-            done = feedback_round(path, start, store, annotator.answer_store, **TASK, **arguments, **_penalty(settings))
+            done = feedback_round(
+                folder / f"round_{number}",
+                start,
+                store,
+                annotator.answer_store,
+                n_prompts=settings.pairs,
+                steps=steps,
+                reference="tiny",
+                seed=10 * seed + number,
+                **TASK,
+                **_penalty(settings, settings.first_kl_target if number == 1 else settings.kl_target),
+            )
             rounds.append(done)
             return _measure(load_policy(done.run.model, "cpu"), settings), number * steps
 
@@ -106,13 +130,18 @@ def _alternatives(feedback: Feedback, reward: str, seed: int, folder: Path, sett
         policy = _pretrained("all")
         chosen = dict.fromkeys((pair.prompt, pair.chosen) for pair in feedback.preferences if not pair.tie)
         shown = [Demonstration(*pair) for pair in chosen]
-        done = warm_start(policy, shown, ENV_KWARGS, epochs=settings.epochs, seed=seed)
+        done = warm_start(policy, shown, ENV_KWARGS, epochs=settings.epochs, validation=0.0, seed=seed)
         return _measure(policy, settings), done.n_tokens
 
     def trained(algorithm: str) -> Callable[[], tuple[Evaluation, int]]:
         def learn() -> tuple[Evaluation, int]:
             config = make_config(
-                **TASK, algorithm=algorithm, reward=reward, steps=settings.steps, seed=seed, **_penalty(settings)
+                **TASK,
+                algorithm=algorithm,
+                reward=reward,
+                steps=settings.steps,
+                seed=seed,
+                **_penalty(settings, settings.kl_target),
             )
             done = train(config, folder / algorithm)
             return _measure(load_policy(done.model, "cpu"), settings), settings.steps
@@ -124,8 +153,8 @@ def _alternatives(feedback: Feedback, reward: str, seed: int, folder: Path, sett
     return rows + [_row(f"{algorithm.upper()}, one go", trained(algorithm)) for algorithm in ALGORITHMS]
 
 
-def _penalty(settings: argparse.Namespace) -> dict[str, Any]:
-    return {"kl_coef": settings.kl_coef, "kl_target": settings.kl_target, "eval_prompts": 32, "device": "cpu"}
+def _penalty(settings: argparse.Namespace, target: float) -> dict[str, Any]:
+    return {"kl_coef": settings.kl_coef, "kl_target": target, "eval_prompts": 32, "device": "cpu"}
 
 
 def _pretrained(trainable: str = "heads") -> LMActorCriticPolicy:
@@ -137,7 +166,7 @@ def _pretrained(trainable: str = "heads") -> LMActorCriticPolicy:
 
 
 def _measure(policy: Any, settings: argparse.Namespace) -> Evaluation:
-    return evaluate(policy, env_kwargs=ENV_KWARGS, n_prompts=settings.prompts)
+    return evaluate(policy, env_kwargs=ENV_KWARGS, n_prompts=settings.prompts, reference=_pretrained())
 
 
 def _row(name: str, do: Callable[[], tuple[Evaluation, int]]) -> Row:
@@ -198,12 +227,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.rlhf", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    add("--pairs", type=int, default=500, help="prompts of which two completions are compared, in each round")
+    add("--pairs", type=int, default=800, help="prompts of which two completions are compared, in each round")
     add("--steps", type=int, default=120_000, help="tokens of training: of both rounds, and of each other way")
-    add("--epochs", type=int, default=10, help="most passes over the chosen completions")
+    add("--epochs", type=int, default=7, help="passes over the chosen completions: about as many tokens")
     add("--kl-coef", type=float, default=0.2, help="where the penalty's coefficient begins")
     add("--kl-target", type=float, default=6.0, help="nats an episode that it steers to")
+    add("--first-kl-target", type=float, default=3.0, help="the same in the first round, whose reward model knows less")
     add("--prompts", type=int, default=256, help="held-out prompts")
+    add("--jobs", type=int, default=1, help="seeds side by side, one core each")
     add("--json", type=Path, default=RESULTS / "rlhf.json", help="where results go")
     return parser
 

@@ -51,8 +51,8 @@ def main(folder: Path, n_prompts: int, steps: int) -> None:
             task="reviews",
             steps=steps,
             reference="tiny",
-            kl_coef=0.1,
-            kl_target=6.0,
+            kl_coef=0.2,
+            kl_target=3.0 * number,  # the second reward model knows more, so it may be followed further
             seed=number,
             on_stage=lambda stage: print(f"  {stage} ..."),
         )
