@@ -6,18 +6,12 @@ Every number comes from a file under ``benchmarks/results``; a test fails while 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from benchmarks.readme_answers import labels_part, question_learning_part, text_tasks_part
 from benchmarks.readme_cells import ROOT, before_after, duration, machine, mean, read
+from benchmarks.readme_feedback import over_optimisation_part, rlhf_part
+from benchmarks.readme_speed import dialogue_throughput_part, dqn_part, peers_part, throughput_part
 
-THROUGHPUT = (
-    "throughput_tiny.json",
-    "throughput_tiny_long.json",
-    "throughput_smollm2_cpu.json",
-    "throughput_smollm2_cpu_bfloat16.json",
-)
-DQN = "throughput_dqn.json"
 DIALOGUE_METRICS = {
     "success": "users who got what they wanted",
     "reward": "mean return",
@@ -32,19 +26,12 @@ ACT_AGENTS = {
     "dqn_hidden": "`DQN`, `MlpPolicy` on hidden states",
     "dqn": "`DQN`, `LMQPolicy`",
 }
-DIALOGUE_SYSTEMS = {
-    "dialogue": "`Dialogue-v0`, all turns end together",
-    "textgen": "`TextGen-v0`",
-    "dialogue_ragged": "`Dialogue-v0`, some turns end in every step",
-    "textgen_ragged": "`TextGen-v0`, begun one after the other likewise",
-}
 VALUE_LEARNING = {
     "dqn": "`DQN`, `LMQPolicy`",
     "dqn_hidden": "`DQN`, `MlpPolicy` on hidden states",
     "qrdqn": "`QRDQN`, `LMQPolicy`",
     "dqn_sparse": "`DQN`, `LMQPolicy`, reward at the end only",
 }
-NAMES = {"project": "this project", "textbook": "textbook SB3 policy", "generate": "`generate` + one update (bound)"}
 METRICS = {
     "reward": "mean reward (sentiment, 0 to 1)",
     "grammar": "well-formed completions",
@@ -73,6 +60,9 @@ def updated(text: str) -> str:
         "text tasks": text_tasks_part(),
         "question learning": question_learning_part(),
         "labels": labels_part(),
+        "feedback": rlhf_part(),
+        "over-optimisation": over_optimisation_part(),
+        "peers": peers_part(),
     }
     for name, part in parts.items():
         halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)
@@ -116,41 +106,6 @@ def value_learning_part() -> str:
     return "\n".join(lines)
 
 
-def throughput_part() -> str:
-    """The tables of the files in :data:`THROUGHPUT`, and the number in ``stepping.json``."""
-    parts = [_throughput_tables(read(name)) for name in THROUGHPUT]
-    stepping = read("stepping.json")
-    speed = stepping["tokens_per_second"]["median"]
-    alone = f"The vector environment alone, {stepping['settings']['n_envs']} environments: {speed:,.0f} tokens/s."
-    return "\n\n".join([*parts, alone])
-
-
-def dqn_part() -> str:
-    """The tables of ``benchmarks/results/throughput_dqn.json``."""
-    result = read(DQN)
-    settings = result["settings"]
-    lines = [
-        f"DQN, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
-        f"{settings['dtype']}, all weights trained, {settings['batch_size']} transitions in a gradient step, as many "
-        f"collected as trained on, median of {settings['rounds']} rounds on {machine(result)}; prompt + new tokens:",
-        "",
-        "| | | transitions/s trained on | tokens/s collected | both | peak memory |",
-        "|---|---|---|---|---|---|",
-        *(_speed_row(row, ("update", "rollout", "end_to_end")) for row in result["summary"]),
-        "",
-        *_ratio_table(result),
-        "",
-        "| replay memory, bytes a transition | this project | `DictReplayBuffer` | ratio |",
-        "|---|---|---|---|",
-    ]
-    for row in result["replay_memory"]:
-        memory = f"{row['project']:.1f} | {row['textbook']:,.0f} | {row['ratio']:.1f}"
-        lines.append(f"| {row['length']}, actions: {row['actions']} | {memory} |")
-    if "note" in result:
-        lines += ["", result["note"]]
-    return "\n".join(lines)
-
-
 def dialogue_learning_part() -> str:
     """The table of ``benchmarks/results/learning_dialogue.json``."""
     result = read("learning_dialogue.json")
@@ -184,70 +139,6 @@ def dialogue_acts_part() -> str:
         seconds = row["seconds"]
         lines.append(f"| {ACT_AGENTS[row['agent']]} | {cells} | {seconds['min']:.0f} to {seconds['max']:.0f} |")
     return "\n".join(lines)
-
-
-def dialogue_throughput_part() -> str:
-    """The tables of ``benchmarks/results/dialogue_throughput.json``."""
-    result = read("dialogue_throughput.json")
-    settings = result["settings"]
-    world, own = result["summary"][0]["length"].split("+")
-    lines = [
-        f"The agent's tokens per second of processor time, `{settings['model']}`, {settings['n_envs']} environments, "
-        f"one core, float32, KL on, median of {settings['rounds']} rounds on {machine(result)}. "
-        f"{settings['n_turns']} turns of {settings['turn_tokens']} tokens, {settings['user_tokens']} in each of the "
-        f"user's: {own} tokens of the agent, and {world} of users and chat template, which in `TextGen-v0` are the "
-        "prompt:",
-        "",
-        "| | rollout | update | end to end | environment's share of the rollout | the partner's |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in result["summary"]:
-        name = row["system"]
-        metrics = ("rollout",) if name.endswith("_ragged") else ("rollout", "update", "end_to_end")
-        speeds = [f"{row[metric]['median']:,.0f}" for metric in metrics] + [""] * (3 - len(metrics))
-        shares = [f"{100 * result['shares'][name][part]['median']:.0f}%" for part in ("environment", "partner")]
-        lines.append(f"| {DIALOGUE_SYSTEMS[name]} | {' | '.join([*speeds, *shares])} |")
-    return "\n".join([*lines, "", *_ratio_table(result)])
-
-
-def _throughput_tables(result: dict[str, Any]) -> str:
-    settings = result["settings"]
-    lines = [
-        f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
-        f"{settings['dtype']}, KL on, median of {settings['rounds']} rounds on {machine(result)}; "
-        "prompt + new tokens:",
-        "",
-        "| | | rollout | update | end to end | peak memory |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [_speed_row(row, ("rollout", "update", "end_to_end")) for row in result["summary"]]
-    return "\n".join([*lines, "", *_ratio_table(result)])
-
-
-def _speed_row(row: dict[str, Any], metrics: tuple[str, ...]) -> str:
-    speeds = " | ".join(f"{row[metric]['median']:,.0f}" for metric in metrics)
-    memory = row["peak_memory"]["median"] / 2**30
-    return f"| {row['length']} | {NAMES[row['system']]} | {speeds} | {memory:.2f} GiB |"
-
-
-def _ratio_table(result: dict[str, Any]) -> list[str]:
-    lengths = _lengths(result)
-    lines = [
-        "| ratio, median (least to greatest) | " + " | ".join(lengths) + " |",
-        "|---|" + "---|" * len(lengths),
-    ]
-    for name in dict.fromkeys(row["name"] for row in result["ratios"]):
-        cells = {row["length"]: row for row in result["ratios"] if row["name"] == name}
-        lines.append(f"| {name} | " + " | ".join(_ratio(cells.get(length)) for length in lengths) + " |")
-    return lines
-
-
-def _lengths(result: dict[str, Any]) -> list[str]:
-    return list(dict.fromkeys(row["length"] for row in result["summary"]))
-
-
-def _ratio(row: dict[str, Any] | None) -> str:
-    return "" if row is None else f"{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f})"
 
 
 if __name__ == "__main__":

@@ -21,8 +21,6 @@ RATIOS = {
         ("update", "project", "generate"),
         ("end_to_end", "project", "generate"),
         ("peak_memory", "project", "textbook"),
-        ("rollout", "project", "trl"),
-        ("update", "project", "trl"),
         ("end_to_end", "project", "trl"),
         ("end_to_end", "grpo", "trl"),
     ),

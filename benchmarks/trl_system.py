@@ -43,7 +43,7 @@ def run_trl(workload: Workload) -> Outcome:
         )
         trainer._generate_and_score_completions = _timed(trainer._generate_and_score_completions, watch)
         trainer.train()
-    return Outcome(watch.iterations[workload.warmup :], workload.tokens, f"minibatches of {workload.minibatch}")
+    return Outcome(watch.iterations[workload.warmup :], workload.tokens, "scoring is part of the rollout")
 
 
 def _arguments(workload: Workload, folder: str, iterations: int) -> Any:

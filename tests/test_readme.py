@@ -42,7 +42,7 @@ TRAINING = [block for block in BLOCKS if "model.learn(" in block]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN", "DQN on acts", "PPO on tags"])
+@pytest.mark.parametrize("code", TRAINING, ids=["PPO", "DQN", "DQN on acts", "PPO on tags", "GRPO"])
 def test_the_training_examples_run(code, tmp_path):
     shorter = re.sub(r"model\.learn\([\d_]+", "model.learn(2_500", code)
     assert shorter != code
@@ -123,3 +123,27 @@ def test_its_commands_exist():
     targets = set(re.findall(r"^make (\w+)", TEXT, re.M))
     makefile = (ROOT / "Makefile").read_text()
     assert {"train", "test"} <= targets and all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_feedback_loop_run_one_after_the_other(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from agents.cli import app
+
+    (block,) = [block for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S) if "lm-envs label" in block]
+    commands = [line.partition("#")[0].split()[1:] for line in block.splitlines() if line.startswith("lm-envs")]
+    assert [words[0] for words in commands][:2] == ["collect", "label"] and len(commands) == 9
+    shorter = {
+        "collect": ["--prompts", "24"],
+        "train": ["--steps", "2048", "--eval-prompts", "4", "--quiet"],
+        "evaluate": ["--prompts", "8"],
+        "chat": ["--prompt", "Review of the blue lamp:"],
+    }
+    monkeypatch.chdir(tmp_path)
+    for words in commands:
+        if words[0] == "label":  # a person's part
+            words = ["feedback", "simulate", words[1], "--reward", "sentiment"]
+        result = CliRunner().invoke(app, [*words, *shorter.get(words[0], [])])
+        assert result.exit_code == 0, (words, result.output)
+    assert (tmp_path / "pleased" / "README.md").exists()
