@@ -9,7 +9,9 @@ import pytest
 
 from agents.feedback.simulated import SimulatedAnnotator
 from agents.feedback.store import FeedbackStore
+from agents.recipes.train_config import make_config
 from agents.rlhf import FeedbackRound, feedback_round
+from agents.training_runs import training
 from lm_envs.models import load_language_model
 
 SETTINGS: dict[str, Any] = {
@@ -74,10 +76,7 @@ def test_an_ensemble_of_reward_models(tmp_path: Path, store: FeedbackStore) -> N
     assert sorted(path.name for path in done.reward_model.glob("member-*")) == ["member-0", "member-1"]
 
 
-def test_divergence_is_measured_from_the_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from agents.recipes.train_config import make_config
-    from agents.training_runs import training
-
-    config = make_config("TextGen-v0", task="reviews", model=str(tmp_path), kl_reference="tiny", kl_coef=0.1)
+def test_divergence_is_measured_from_the_reference(lm_folder: str) -> None:
+    config = make_config("TextGen-v0", task="reviews", model=lm_folder, kl_reference="tiny", kl_coef=0.1)
     assert training._penalty(config).model_name == "tiny"
     assert training._penalty(make_config("TextGen-v0", task="reviews", kl_coef=0.1)).model_name is None

@@ -11,20 +11,21 @@ from benchmarks.readme_cells import RESULTS
 
 
 def test_the_hidden_reward_is_sentiment_of_well_formed_text_only() -> None:
-    prompts = ["Review of the blue lamp:"] * 3
-    good, bad, broken = pleased_and_well_formed(prompts, [" I love it.", " I hate it.", " I love love it it."])
+    prompts = ["I have had this cereal for over a month."] * 3
+    texts = [" It is the best cereal I have ever had.", " I am simply frustrated.", " I truly truly pleased."]
+    good, bad, broken = pleased_and_well_formed(prompts, texts)
     assert good > 0.7 > 0.5 > bad > 0 == broken
 
 
 @pytest.mark.slow
 def test_ways_to_use_feedback_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rlhf, "ALGORITHMS", ("grpo",))
-    settings = rlhf._parser().parse_args("--pairs 24 --steps 12288 --epochs 1 --prompts 8".split())
+    settings = rlhf._parser().parse_args("--pairs 24 --steps 4096 --epochs 1 --prompts 8".split())
     run = rlhf.run(3, settings)
     names = ["no training", "PPO, one round", "PPO, two rounds", "best of 8, chosen by the reward model"]
     assert [row["name"] for row in run["rows"]] == [*names, "supervised, on the chosen completions", "GRPO, one go"]
-    assert [row["tokens"] for row in run["rows"][:4]] == [0, 6144, 12288, 0]
-    assert run["rows"][-1]["tokens"] == 12288 and run["rows"][-1]["metrics"]["kl"] > 0
+    assert [row["tokens"] for row in run["rows"][:4]] == [0, 2048, 4096, 0]
+    assert run["rows"][-1]["tokens"] == 4096 and run["rows"][-1]["metrics"]["kl"] > 0
     assert len(run["accuracy"]) == 2 and run["reached"][0] == run["rows"][0]["metrics"]["reward"]
     assert [column.header for column in rlhf.table([run]).columns][1] == "hidden reward"
 

@@ -119,13 +119,13 @@ class TestModel:
         reads = []
         from lm_envs.models import loading
 
-        read = loading._read_model
+        read = loading.read_model
 
         def counted(*args: Any) -> Any:
             reads.append(args)
             return read(*args)
 
-        monkeypatch.setattr(loading, "_read_model", counted)
+        monkeypatch.setattr(loading, "read_model", counted)
         reward = Fluency(random_lm_folder("llama", seed=77))
         reward(PROMPTS, COMPLETIONS)
         reward(PROMPTS, COMPLETIONS)
