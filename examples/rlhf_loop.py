@@ -50,6 +50,7 @@ def main(folder: Path, n_prompts: int, steps: int) -> None:
             n_prompts=n_prompts,
             task="reviews",
             steps=steps,
+            eval_prompts=64,
             reference="tiny",
             kl_coef=0.2,
             kl_target=3.0 * number,  # the second reward model knows more, so it may be followed further
