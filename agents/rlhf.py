@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 from agents.feedback.collecting import collect_items
 from agents.feedback.files import read_feedback
 from agents.feedback.store import FeedbackStore
-from agents.recipes.train_config import make_config
+from agents.recipes.train_config import TrainConfig, make_config
 from agents.reward_models.ensemble import train_reward_ensemble
 from agents.reward_models.training import train_reward_model
+from agents.training_runs.checkpoints import checkpoints
 from agents.training_runs.folder import RunFolder
 from agents.training_runs.training import resume, train
 
@@ -98,19 +100,7 @@ def feedback_round(
         Stiennon et al. 2020, https://arxiv.org/abs/2009.01325; Bai et al. 2022, https://arxiv.org/abs/2204.05862
     """
     here = FeedbackRound(Path(path))
-    here.path.mkdir(parents=True, exist_ok=True)
-    subject = {key: value for key, value in (("task", task), ("dataset", dataset)) if value is not None}
-    if not here.reward_model.exists():
-        on_stage("sampling completions")
-        unscored = {"reward": "repetition"} if dataset is not None and task is None else {}  # data ask for a reward
-        collect_items(
-            store, start, n_prompts, n_completions, env_id=env_id, env_kwargs={**subject, **unscored}, seed=seed
-        )
-        on_stage("asking for feedback")
-        annotate(store)
-        on_stage("training the reward model")
-        _train_reward_model(store, here.reward_model, n_reward_models, seed)
-    config = make_config(
+    config = make_config(  # first: what is wrong with it shows before anybody is asked
         env_id,
         task=task,
         dataset=dataset,
@@ -120,10 +110,19 @@ def feedback_round(
         seed=seed,
         **settings,
     )
+    here.path.mkdir(parents=True, exist_ok=True)
+    if not here.reward_model.exists():
+        on_stage("sampling completions")
+        subject = {key: value for key, value in (("task", task), ("dataset", dataset)) if value is not None}
+        unscored = {"reward": "repetition"} if dataset is not None and task is None else {}  # data ask for a reward
+        env_kwargs = {**subject, **unscored}
+        collect_items(store, start, n_prompts, n_completions, env_id=env_id, env_kwargs=env_kwargs, seed=seed)
+        on_stage("asking for feedback")
+        annotate(store)
+        on_stage("training the reward model")
+        _train_reward_model(store, here.reward_model, n_reward_models, seed)
     if not here.run.model.exists():
-        unfinished = here.run.config.exists()
-        on_stage("going on with the policy's training" if unfinished else "training the policy")
-        resume(here.run.path) if unfinished else train(config, here.run.path)
+        _train_policy(config, here.run, on_stage)
     return here
 
 
@@ -133,3 +132,15 @@ def _train_reward_model(store: FeedbackStore, folder: Path, n_members: int, seed
         train_reward_model(feedback, folder, seed=seed)
     else:
         train_reward_ensemble(feedback, folder, n_members, seed=seed)
+
+
+def _train_policy(config: TrainConfig, run: RunFolder, on_stage: Callable[[str], None]) -> None:
+    """Train, or go on from the last checkpoint; a run that was killed before its first one begins anew."""
+    if checkpoints(run.checkpoints):
+        on_stage("going on with the policy's training")
+        resume(run.path)
+        return
+    if run.config.exists():
+        shutil.rmtree(run.path)
+    on_stage("training the policy")
+    train(config, run.path)

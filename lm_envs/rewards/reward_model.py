@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from lm_envs.errors import ConfigurationError
 from lm_envs.rewards.protocol import Texts
 from lm_envs.rewards.registry import register
 from lm_envs.rewards.words import require_positive_integer
+
+if TYPE_CHECKING:
+    from lm_envs.models.text_scores import TextEncoder
 
 
 @register("model")
@@ -92,23 +95,25 @@ class RewardModel:
         """This reward with the environment's device where it left it open."""
         return dataclasses.replace(self, device=self.device or device)
 
-    def _scores(self, model: Any, tokenizer: Any, prompts: Sequence[str], completions: Texts) -> np.ndarray:
+    def _scores(self, model: Any, encode: TextEncoder, prompts: Sequence[str], completions: Texts) -> np.ndarray:
         """One member's scores ``(n,)`` float64."""
-        from lm_envs.models.text_scores import TextEncoder, all_outputs
+        from lm_envs.models.text_scores import all_outputs
 
-        encode = TextEncoder(model, tokenizer)
         scores = all_outputs(model, encode(prompts, completions), self.batch_size)[:, 0].double().numpy()
         return (scores - encode.form.mean) / encode.form.std if self.normalize else scores
 
-    def _load(self) -> list[tuple[Any, Any]]:
-        """Each member with its tokenizer."""
+    def _load(self) -> list[tuple[Any, TextEncoder]]:
+        """Each member with what encodes texts for it."""
         from lm_envs.models import load_tokenizer
         from lm_envs.models.reward_model import load_reward_model, members
+        from lm_envs.models.text_scores import TextEncoder
 
         if "_held" not in vars(self):  # models are shared as long as somebody holds them
             names = members(self.model)
-            held = [(load_reward_model(name, device=self.device or "cpu"), load_tokenizer(name)) for name in names]
-            object.__setattr__(self, "_held", held)
+            models = [load_reward_model(name, device=self.device or "cpu") for name in names]
+            tokenizers = [load_tokenizer(name) for name in names]
+            encoders = list(map(TextEncoder, models, tokenizers))
+            object.__setattr__(self, "_held", list(zip(models, encoders, strict=True)))
         return vars(self)["_held"]
 
     def __getstate__(self) -> dict[str, Any]:

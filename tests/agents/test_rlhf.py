@@ -12,6 +12,7 @@ from agents.feedback.store import FeedbackStore
 from agents.recipes.train_config import make_config
 from agents.rlhf import FeedbackRound, feedback_round
 from agents.training_runs import training
+from lm_envs.errors import UnknownNameError
 from lm_envs.models import load_language_model
 
 SETTINGS: dict[str, Any] = {
@@ -80,3 +81,19 @@ def test_divergence_is_measured_from_the_reference(lm_folder: str) -> None:
     config = make_config("TextGen-v0", task="reviews", model=lm_folder, kl_reference="tiny", kl_coef=0.1)
     assert training._penalty(config).model_name == "tiny"
     assert training._penalty(make_config("TextGen-v0", task="reviews", kl_coef=0.1)).model_name is None
+
+
+def test_a_mistake_shows_before_anybody_is_asked(tmp_path: Path, store: FeedbackStore) -> None:
+    with pytest.raises(UnknownNameError, match="kl_tagret.*Did you mean 'kl_target'"):
+        go_round(tmp_path / "1", store, kl_tagret=3.0)
+    assert not store.items() and not (tmp_path / "1").exists()
+
+
+@pytest.mark.slow
+def test_a_run_without_checkpoint_begins_anew(tmp_path: Path, store: FeedbackStore) -> None:
+    done = go_round(tmp_path / "1", store)
+    done.run.model.unlink()
+    for checkpoint in done.run.checkpoints.iterdir():
+        checkpoint.unlink()
+    go_round(tmp_path / "1", store)
+    assert done.run.model.exists()
