@@ -27,7 +27,7 @@ from rich.table import Table
 from benchmarks import learning
 from benchmarks.machine import describe_machine
 from benchmarks.readme_cells import RESULTS, ROOT
-from benchmarks.report import mean_and_range
+from benchmarks.throughput_report import mean_and_range
 
 Choice = Callable[[npt.NDArray[np.int8]], int]
 EXAMPLE = ROOT / "examples" / "tabular_q_learning.py"

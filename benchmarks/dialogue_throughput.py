@@ -25,8 +25,8 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.machine import describe_machine
-from benchmarks.report import compare, print_report, spread, summarise
 from benchmarks.throughput import measured, plan
+from benchmarks.throughput_report import compare, print_report, spread, summarise
 from benchmarks.workload import Workload
 
 SYSTEM_NAMES = ("dialogue", "textgen", "dialogue_ragged", "textgen_ragged")

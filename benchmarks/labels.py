@@ -28,7 +28,7 @@ from rich.table import Table
 from benchmarks import learning
 from benchmarks.machine import describe_machine
 from benchmarks.readme_cells import RESULTS
-from benchmarks.report import mean_and_range
+from benchmarks.throughput_report import mean_and_range
 
 Run = dict[str, Any]
 ALL = 2**31  # texts: more than there are

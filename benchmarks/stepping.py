@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.machine import describe_machine, pin
-from benchmarks.report import spread
+from benchmarks.throughput_report import spread
 from benchmarks.workload import even_share
 
 

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
-from benchmarks.report import compare, print_report, summarise
+from benchmarks.throughput_report import compare, print_report, summarise
 from benchmarks.workload import Workload
 
 SYSTEM_NAMES = {"ppo": ("project", "textbook", "generate"), "dqn": ("project", "textbook")}

@@ -10,9 +10,9 @@ import torch as th
 from rich.console import Console
 
 from benchmarks import throughput
-from benchmarks.report import compare, print_report, summarise
 from benchmarks.stopwatch import PHASES, peak_memory
 from benchmarks.systems import SYSTEMS, completion_log_probs, largest_divisor, textbook_stride
+from benchmarks.throughput_report import compare, print_report, summarise
 from benchmarks.worker import measure
 from benchmarks.workload import Workload, prepare_model, vocabulary_size
 from lm_envs.models import load_language_model

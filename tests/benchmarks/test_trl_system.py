@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import throughput
-from benchmarks.report import compare
+from benchmarks.throughput_report import compare
 from benchmarks.worker import measure
 from benchmarks.workload import Workload, prepare_model
 
