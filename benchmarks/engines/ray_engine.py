@@ -1,0 +1,173 @@
+"""Cells as tasks of Ray: on this machine, or on a cluster that is there."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.engines.protocol import RETRIES
+from lm_envs.errors import ConfigurationError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from benchmarks.engines.protocol import OnDone, OnFailure
+    from benchmarks.suite.cases import Cell
+
+BENCHMARKS = Path(__file__).parent.parent
+OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: cells and their results are a few kilobytes
+
+
+class RayEngine:
+    """One task of `Ray <https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html>`_ for each cell.
+
+    On a cluster ``lm_envs`` and ``agents`` have to be installed; the package ``benchmarks``, without its results, is
+    sent there. What runs already, a cluster or a Ray that this process has initialised, stays up afterwards.
+
+    Args:
+        address: Of a cluster, ``"auto"`` or ``"ray://host:10001"``; None starts a Ray of this machine's own.
+        threads: Processors that Ray sets aside for a cell, and threads that its libraries may use.
+        gpus: GPUs that Ray sets aside for a cell; 0.5 lets two cells share one.
+        jobs: Most cells at a time; None: as many as there is room for.
+        retries: How often a cell is begun again whose worker died.
+        work: What is done with a cell; None: :func:`benchmarks.suite.running.run_cell`.
+
+    Raises:
+        ConfigurationError: If a number makes no sense.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        threads: int = 1,
+        gpus: float = 0.0,
+        jobs: int | None = None,
+        retries: int = RETRIES,
+        work: Callable[[Cell], dict[str, Any]] | None = None,
+    ) -> None:
+        self.address, self.threads, self.gpus, self.jobs, self.retries = address, threads, gpus, jobs, retries
+        self._work = work
+        for name, least in (("threads", 1), ("gpus", 0), ("jobs", 1), ("retries", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ConfigurationError(f"{name} must be at least {least}, got {value}.")
+
+    def run(self, cells: Sequence[Cell], on_done: OnDone, on_failure: OnFailure) -> None:
+        """Run every cell; see :class:`benchmarks.engines.protocol.Engine`.
+
+        Args:
+            cells: What to run, begun in this order.
+            on_done: Called in this process with a cell and its result as results come.
+            on_failure: Called with a cell that raised or whose workers died, and with what happened.
+
+        Raises:
+            MissingDependencyError: Ray is not installed.
+            ConfigurationError: No cluster answers at the address, or a cell needs a GPU and none is asked for.
+        """
+        ray = _import_ray()
+        self._check(cells)
+        with self._connected(ray), _cancelled_at_the_end(ray) as running:
+            for cell, outcome in self._outcomes(ray, cells, running):
+                try:
+                    result = ray.get(outcome)
+                except ray.exceptions.RayTaskError as error:
+                    on_failure(cell, str(error))  # its text is the traceback in the worker
+                except ray.exceptions.RayError as error:
+                    on_failure(cell, f"its worker died, at the first try and {self.retries} more: {error}")
+                else:
+                    on_done(cell, result)
+
+    def _check(self, cells: Sequence[Cell]) -> None:
+        on_gpu = [cell for cell in cells if cell.measuring.device.startswith("cuda")]
+        if on_gpu and not self.gpus:
+            raise ConfigurationError(
+                f"{on_gpu[0].name} runs on {on_gpu[0].measuring.device!r}, and Ray hides GPUs that no task asks for: "
+                "pass --gpus 1, or a fraction where several cells share one."
+            )
+
+    def _outcomes(self, ray: Any, cells: Sequence[Cell], running: dict[Any, Cell]) -> Iterator[tuple[Cell, Any]]:
+        """Each cell with the reference to its result, in the order in which they end."""
+        task = ray.remote(self._work or _run_cell).options(
+            num_cpus=self.threads, num_gpus=self.gpus, max_retries=self.retries, name="cell"
+        )
+        waiting = iter(cells)
+        running.update((task.remote(cell), cell) for cell in itertools.islice(waiting, self.jobs))
+        while running:
+            (ended,), _ = ray.wait(list(running))
+            cell = running.pop(ended)
+            running.update((task.remote(following), following) for following in itertools.islice(waiting, 1))
+            yield cell, ended
+
+    @contextlib.contextmanager
+    def _connected(self, ray: Any) -> Iterator[None]:
+        """Use the Ray that this process has initialised, or connect, and leave again."""
+        if ray.is_initialized():
+            yield
+            return
+        try:
+            self._connect(ray)
+            yield
+        finally:
+            ray.shutdown()
+
+    def _connect(self, ray: Any) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_task_oom_retries", str(self.retries))  # Ray's own number is "for ever"
+        quiet = {"logging_level": "error", "log_to_driver": False, "runtime_env": self._runtime_env()}
+        if self.address is None:
+            ray.init(address="local", **self._own_size(), **quiet)
+            return
+        try:
+            ray.init(address=self.address, **quiet)
+        except (ConnectionError, ValueError) as error:
+            raise ConfigurationError(
+                f"no Ray cluster answers at {self.address!r}: {error}. Is it running (ray start --head), and is this "
+                "its address? Leave --address out for a Ray on this machine alone."
+            ) from error
+
+    def _own_size(self) -> dict[str, Any]:
+        """What a Ray of this machine's own has; GPUs are counted by Ray."""
+        cores = os.cpu_count() or 1
+        jobs = self.jobs or max(1, cores // self.threads)
+        return {
+            "num_cpus": jobs * self.threads,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+
+    def _runtime_env(self) -> dict[str, Any]:
+        """How a worker finds the package ``benchmarks``, and how many threads its libraries use."""
+        threads = str(self.threads)
+        variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        if self.address is None:  # the folder itself, so that a cell's result names the commit
+            paths = [str(BENCHMARKS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+            return {"env_vars": {**variables, "PYTHONPATH": os.pathsep.join(paths)}}
+        return {"env_vars": variables, "py_modules": [str(BENCHMARKS)], "excludes": ["/results", "__pycache__"]}
+
+
+def _run_cell(cell: Cell) -> dict[str, Any]:
+    """What a worker does; what a cell needs is imported there."""
+    from benchmarks.suite.running import run_cell
+
+    return run_cell(cell)
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingDependencyError.for_package("ray", "ray", "--engine ray") from error
+    return ray
+
+
+@contextlib.contextmanager
+def _cancelled_at_the_end(ray: Any) -> Iterator[dict[Any, Cell]]:
+    """Yield a dict from references to cells; tasks still in it at the end, as after ctrl-C, are cancelled."""
+    running: dict[Any, Cell] = {}
+    try:
+        yield running
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
