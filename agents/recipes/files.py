@@ -13,8 +13,9 @@ environment stand
 - ``policy_kwargs``, and every other argument of the algorithm; ``learning_rate: lin_1e-3`` falls linearly. YAML takes
   ``1e-3`` for text: write ``0.001`` or ``1.0e-3``.
 
-Further sections, ``ENV_ID task=NAME`` and ``ENV_ID model=NAME`` (``model=other`` for all but ``tiny`` and what was made
-of it), replace keys for a task or a model. RL-Zoo looks up ids of environments only and does not see them.
+Further sections, ``ENV_ID task=NAME``, ``ENV_ID model=NAME`` (``model=other`` for all but ``tiny`` and what was made of
+it) and ``ENV_ID actions=NAME``, replace keys for a task, a model or what the user wants actions to be, in this order.
+RL-Zoo looks up ids of environments only and does not see them.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def observations(algorithm: str) -> list[str]:
     return ["tokens", *sorted(path.stem.removeprefix(prefix) for path in FOLDER.glob(f"{prefix}*.yml"))]
 
 
-def read_recipe(path: str | Path, env_id: str, task: str | None = None, model: str = TUNED_MODEL) -> Recipe:
+def read_recipe(
+    path: str | Path, env_id: str, task: str | None = None, model: str = TUNED_MODEL, actions: str | None = None
+) -> Recipe:
     """Read what a file says about an environment.
 
     Args:
@@ -96,6 +99,7 @@ def read_recipe(path: str | Path, env_id: str, task: str | None = None, model: s
         env_id: The environment.
         task: The task; None with a data set of one's own.
         model: The language model.
+        actions: What the environment's argument ``actions`` was set to; None where it was not.
 
     Raises:
         ConfigurationError: The file cannot be read, says nothing about the environment, or has a value that cannot
@@ -111,7 +115,7 @@ def read_recipe(path: str | Path, env_id: str, task: str | None = None, model: s
     if of_model not in sections and not same_size(model, TUNED_MODEL):
         of_model = f"{env_id} model=other"
     values: dict[str, Any] = {}
-    for name in (env_id, f"{env_id} task={task}", of_model):
+    for name in (env_id, f"{env_id} task={task}", of_model, f"{env_id} actions={actions}"):
         values |= _mapping(sections.get(name, {}), f"the section {name!r} of {str(path)!r}")
     return _recipe(values, str(path))
 

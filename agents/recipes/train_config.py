@@ -214,7 +214,7 @@ def make_config(
     if conf_file is not None and observation is not None:
         raise ConfigurationError("with conf_file, observation has no meaning: the file's env_wrapper says what it is.")
     path = recipe_file(algorithm, observation or "tokens") if conf_file is None else conf_file
-    recipe = read_recipe(path, env_id, task, model or TrainConfig.model)
+    recipe = read_recipe(path, env_id, task, model or TrainConfig.model, (env_kwargs or {}).get("actions"))
     given = {name: value for name, value in settings.items() if value is not None}
     if given.get("kl_target") == 0:  # how the command line asks for a fixed coefficient
         given["kl_target"] = None

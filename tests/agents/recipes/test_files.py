@@ -96,10 +96,13 @@ def test_later_sections_replace_keys(tmp_path: Path) -> None:
         "E: {policy: MlpPolicy, n_timesteps: 1, gamma: 0.5}\n"
         "E task=t: {n_timesteps: 2}\n"
         "E model=other: {gamma: 0.6}\nE model=m: {gamma: 0.7}\n"
+        "E actions=acts: {gamma: 0.8}\n"
     )
     assert read_recipe(file, "E") == Recipe("MlpPolicy", 1, hyperparameters={"gamma": 0.5})
     assert read_recipe(file, "E", "t", "m") == Recipe("MlpPolicy", 2, hyperparameters={"gamma": 0.7})
     assert read_recipe(file, "E", None, "x").hyperparameters == {"gamma": 0.6}
+    assert read_recipe(file, "E", None, "m", "acts").hyperparameters == {"gamma": 0.8}
+    assert read_recipe(file, "E", None, "m", "tokens").hyperparameters == {"gamma": 0.7}
 
 
 def test_the_penalty_comes_from_the_callback() -> None:
