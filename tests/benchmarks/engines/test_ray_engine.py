@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.engines.ray_engine import RayEngine
+from benchmarks.suite.cases import Case, Cell, Measuring
+from lm_envs.errors import ConfigurationError, MissingDependencyError
+
+ROOT = Path(__file__).parents[3]
+CASE = Case("toy", "A toy", "TextGen-v0", "reward", 1.0, 8, algorithms={"ppo": {}}, baselines={"untrained": {}})
+
+
+def toy_cell(seed: int, device: str = "cpu") -> Cell:
+    return Cell(CASE, "ppo", seed, Measuring(device=device))
+
+
+def dying(folder: Path) -> Callable[[Cell], dict[str, Any]]:
+    """Cell 1 dies at its first try, cell 2 raises, cell 3 dies at every try; the tries are counted in ``folder``."""
+
+    def work(cell: Cell) -> dict[str, Any]:  # within a function: Ray sends it by value, as workers have no tests
+        with (folder / str(cell.seed)).open("a") as tries:
+            tries.write(".")
+            first = tries.tell() == 1
+        if cell.seed == 2:
+            raise ValueError("no such reward")
+        if cell.seed == 3 or (cell.seed == 1 and first):
+            os.kill(os.getpid(), signal.SIGKILL)
+        import benchmarks
+
+        return {"seed": cell.seed, "code": benchmarks.__file__, "threads": os.environ["OMP_NUM_THREADS"]}
+
+    return work
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_dead_workers_and_exceptions_do_not_lose_the_run(tmp_path: Path) -> None:
+    ray = pytest.importorskip("ray")
+    done: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    engine = RayEngine(jobs=2, retries=1, work=dying(tmp_path))
+    engine.run(
+        [toy_cell(seed) for seed in range(5)],
+        lambda cell, result: done.update({cell.name: result}),
+        lambda cell, why: failed.update({cell.name: why}),
+    )
+    assert {name: result["seed"] for name, result in done.items()} == {f"toy/ppo/{seed}": seed for seed in (0, 1, 4)}
+    assert "no such reward" in failed["toy/ppo/2"] and "in work" in failed["toy/ppo/2"]
+    assert failed["toy/ppo/3"].startswith("its worker died, at the first try and 1 more:")
+    assert {file.name: len(file.read_text()) for file in tmp_path.iterdir()} == {"0": 1, "1": 2, "2": 1, "3": 2, "4": 1}
+    assert {result["threads"] for result in done.values()} == {"1"}
+    assert {Path(result["code"]).parent for result in done.values()} == {ROOT / "benchmarks"}
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"gpus": -1}, "gpus must be at least 0, got -1"),
+        ({"jobs": 0}, "jobs must be at least 1, got 0"),
+        ({"retries": -1}, "retries must be at least 0, got -1"),
+    ],
+)
+def test_numbers_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        RayEngine(**arguments)
+
+
+def test_cells_on_a_gpu_have_to_ask_for_one() -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigurationError, match=r"toy/ppo/1 runs on 'cuda:0'.*pass --gpus 1"):
+        RayEngine().run([toy_cell(0), toy_cell(1, "cuda:0")], pytest.fail, pytest.fail)
+
+
+def test_a_cluster_is_sent_the_code_without_results() -> None:
+    own, sent = RayEngine()._runtime_env(), RayEngine("auto", threads=3)._runtime_env()
+    assert "py_modules" not in own
+    assert own["env_vars"]["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
+    assert sent["py_modules"] == [str(ROOT / "benchmarks")]
+    assert "/results" in sent["excludes"]
+    assert sent["env_vars"] == {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "3"}
+
+
+def test_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingDependencyError, match=r"--engine ray needs the package 'ray'.*lm-envs\[ray\]"):
+        RayEngine().run([], pytest.fail, pytest.fail)
