@@ -16,6 +16,7 @@ import torch as th
 from agents.networks.token_mask import PackedMask
 from lm_envs.inference.fast_linear import product
 from lm_envs.inference.output_layer import OutputLayer
+from lm_envs.inference.sampling import draw_by_weight
 
 CHUNK_ELEMENTS = {"cpu": 2**18, "cuda": 2**24}  # logits at once: what fits a core's cache, what fills a GPU
 MIN_CHUNK_ROWS = 128  # below this the matrix products lose their efficiency
@@ -150,7 +151,9 @@ def row_chunks(hidden: th.Tensor, vocab_size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
-def sample_tokens(logits: th.Tensor, generator: th.Generator | None = None) -> tuple[th.Tensor, th.Tensor]:
+def sample_tokens(
+    logits: th.Tensor, generator: th.Generator | None = None, uniform: th.Tensor | None = None
+) -> tuple[th.Tensor, th.Tensor]:
     """Draw one token a row by inverting the cumulative distribution: one uniform number a row.
 
     ``torch.multinomial`` draws exponential noise for every entry of the vocabulary, which costs a fifth of a rollout
@@ -159,16 +162,15 @@ def sample_tokens(logits: th.Tensor, generator: th.Generator | None = None) -> t
     Args:
         logits: ``(n, vocab_size)`` float32; ``-inf`` marks tokens of probability exactly zero, never drawn.
         generator: Source of the uniform numbers; None for torch's global one.
+        uniform: The uniform numbers ``(n, 1)`` themselves, where they are drawn already.
 
     Returns:
         Tokens ``(n,)`` int64 and their log-probabilities ``(n,)`` float32.
     """
     top = logits.amax(dim=1, keepdim=True)
-    cumulative = (logits - top).exp_().cumsum(dim=1)
-    total = cumulative[:, -1:]
-    draw = th.rand(total.shape, device=logits.device, generator=generator) * total
-    draw = th.minimum(draw, total.nextafter(th.zeros_like(total)))  # rounding may have reached the total itself
-    tokens = th.searchsorted(cumulative, draw, right=True)
+    if uniform is None:
+        uniform = th.rand(top.shape, device=logits.device, generator=generator)
+    tokens, total = draw_by_weight((logits - top).exp_(), uniform)
     log_prob = logits.gather(1, tokens) - top - total.log()
     return tokens.squeeze(1), log_prob.squeeze(1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch as th
 
-from lm_envs.inference.sampling import draw_tokens
+from lm_envs.inference.sampling import draw_by_weight, draw_tokens, first_above
 
 LOGITS = th.tensor([0.0, 1.0, 2.0, -1.0, float("-inf")])
 
@@ -44,3 +44,20 @@ def test_a_row_does_not_depend_on_the_others():
     logits, uniform = th.randn(8, 100), th.rand(8)
     together = draw_tokens(logits, uniform, 0.7, 0.9)
     assert [int(draw_tokens(logits[i : i + 1], uniform[i : i + 1], 0.7, 0.9)) for i in range(8)] == together.tolist()
+
+
+def test_columns_of_weight_zero_are_never_drawn_however_their_sums_were_rounded():
+    weights = th.tensor([0.0, 1.0, 0.0, 1.0, 0.0]).repeat(1_000, 1)
+    cumulative = th.tensor([0.1, 1.0, 1.3, 1.2, 2.5]).repeat(1_000, 1)  # rises and falls where there is no weight
+    uniform = th.linspace(0, 1 - 2**-24, 1_000)[:, None]
+    columns, total = first_above(weights, cumulative, uniform)
+    assert set(columns.flatten().tolist()) == {1, 3}
+    assert (total == 1.2).all()
+
+
+def test_both_ways_to_invert_draw_the_same():
+    logits = th.randn(400, 300).masked_fill(th.rand(400, 300) < 0.5, float("-inf"))
+    weights, uniform = logits.exp(), th.rand(400, 1)
+    in_parallel, total = first_above(weights, weights.cumsum(dim=1), uniform)
+    in_order, expected_total = draw_by_weight(weights, uniform)
+    assert th.equal(in_parallel, in_order) and th.equal(total, expected_total)
