@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 BENCHMARKS = Path(__file__).parent.parent
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: cells and their results are a few kilobytes
+CONNECT_SECONDS = 10.0
 
 
 class RayEngine:
@@ -120,8 +122,9 @@ class RayEngine:
             ray.init(address="local", **self._own_size(), **quiet)
             return
         try:
+            _try_to_reach(self.address)
             ray.init(address=self.address, **quiet)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"no Ray cluster answers at {self.address!r}: {error}. Is it running (ray start --head), and is this "
                 "its address? Leave --address out for a Ray on this machine alone."
@@ -152,6 +155,17 @@ def _run_cell(cell: Cell) -> dict[str, Any]:
     from benchmarks.suite.running import run_cell
 
     return run_cell(cell)
+
+
+def _try_to_reach(address: str) -> None:
+    """Open a connection to ``host:port`` or ``ray://host:port``, as Ray itself would wait for minutes.
+
+    Raises:
+        OSError: Nobody listens there.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _import_ray() -> Any:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,15 @@ def test_cells_on_a_gpu_have_to_ask_for_one() -> None:
     pytest.importorskip("ray")
     with pytest.raises(ConfigurationError, match=r"toy/ppo/1 runs on 'cuda:0'.*pass --gpus 1"):
         RayEngine().run([toy_cell(0), toy_cell(1, "cuda:0")], pytest.fail, pytest.fail)
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as bound:  # and never listens
+        bound.bind(("127.0.0.1", 0))
+        address = f"ray://127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=f"no Ray cluster answers at '{address}'.*ray start --head"):
+            RayEngine(address).run([toy_cell(0)], pytest.fail, pytest.fail)
 
 
 def test_a_cluster_is_sent_the_code_without_results() -> None:
