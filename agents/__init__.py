@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agents.feedback.files import read_feedback as read_feedback
     from agents.feedback.simulated import SimulatedAnnotator as SimulatedAnnotator
     from agents.feedback.store import FeedbackStore as FeedbackStore
+    from agents.parallel.data_parallel import data_parallel as data_parallel
     from agents.policies.actor_critic import LMActorCriticPolicy as LMActorCriticPolicy
     from agents.policies.maskable_policy import LMMaskableActorCriticPolicy as LMMaskableActorCriticPolicy
     from agents.policies.nlpo_policy import LMNLPOPolicy as LMNLPOPolicy
@@ -54,6 +55,7 @@ _LAZY = {
     "StopOnKL": "agents.callbacks.kl_stop",
     "TokenRewardsCallback": "agents.callbacks.token_rewards",
     "collect_items": "agents.feedback.collecting",
+    "data_parallel": "agents.parallel.data_parallel",
     "make_lm_vec_env": "agents.vec_env",
     "read_feedback": "agents.feedback.files",
     "train_reward_ensemble": "agents.reward_models.ensemble",

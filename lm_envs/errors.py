@@ -61,6 +61,10 @@ class CheckpointError(LMEnvsError, RuntimeError):
     """Raised when a checkpoint or run folder is missing, corrupt, or belongs to another configuration."""
 
 
+class DistributedError(LMEnvsError, RuntimeError):
+    """Raised when another process of a data-parallel run has ended or does not answer."""
+
+
 class MissingDependencyError(LMEnvsError, ImportError):
     """Raised when an optional package is needed and not installed; names the extra that brings it."""
 

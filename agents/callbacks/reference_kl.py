@@ -14,6 +14,7 @@ from agents.buffers.rollout_sequences import rollout_columns, rollout_sequences
 from agents.callbacks.rollout_advantages import recompute_advantages
 from agents.networks.action_logits import action_log_probs
 from agents.networks.language_model import LanguageModel
+from agents.parallel.ranks import mean_over_ranks
 from agents.policies.actor_critic import LMActorCriticPolicy
 from lm_envs.errors import ConfigurationError
 from lm_envs.inference.output_layer import OutputLayer
@@ -40,7 +41,8 @@ class ReferenceKLCallback(BaseCallback):
         model: Name of the reference; None for the policy's own pretrained model.
 
     Attributes:
-        episode_kl: The last rollout's KL divergence in nats per episode.
+        episode_kl: The last rollout's KL divergence in nats per episode; under :func:`agents.data_parallel` the mean
+            over all processes, so that the coefficient is the same on all.
 
     Raises:
         ConfigurationError: For a negative ``coef``, a ``target`` or ``horizon`` that is not positive, or an algorithm
@@ -104,6 +106,7 @@ class ReferenceKLCallback(BaseCallback):
         buffer = self.locals["rollout_buffer"]
         log_ratio = buffer.log_probs - self._reference_log_probs(buffer)
         episode_kl = _mean_episode_sum(log_ratio, buffer.episode_starts, self.locals["dones"])
+        episode_kl = mean_over_ranks(self.model, episode_kl)
         buffer.rewards -= (self.coef * log_ratio).astype(np.float32)
         recompute_advantages(self)
         self._log(log_ratio, episode_kl)

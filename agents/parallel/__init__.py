@@ -1,0 +1,1 @@
+"""Data-parallel learning: several processes, one model, Stable-Baselines3's algorithms as they are."""

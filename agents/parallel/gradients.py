@@ -1,0 +1,62 @@
+"""Gradients averaged over the processes before anybody reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch as th
+
+from agents.parallel.ranks import Ranks
+
+
+class GradientAverage:
+    """Replaces the gradients of a backward pass by their weighted mean over all processes.
+
+    A hook on each parameter notices that a backward pass writes gradients, and asks autograd to be called at its end;
+    there all gradients are summed over the processes in one message. So ``loss.backward()`` returns with the mean, and
+    what follows, clipping included, is the same computation on every process. A parameter that got a gradient in no
+    process keeps none, as in a single process; one that got one in some counts as 0 in the others.
+
+    Args:
+        parameters: Those that are trained; frozen ones are left out, tied ones taken once.
+        ranks: The processes.
+
+    Attributes:
+        share: This process's weight in the mean; the weights of all sum to 1.
+    """
+
+    def __init__(self, parameters: Iterable[th.nn.Parameter], ranks: Ranks) -> None:
+        self.share = 1 / ranks.size
+        self._ranks = ranks
+        distinct = {id(parameter): parameter for parameter in parameters if parameter.requires_grad}
+        self._parameters = list(distinct.values())
+        sizes = [parameter.numel() for parameter in self._parameters]
+        # gradients one after the other, then for each parameter whether it has one
+        self._message = th.zeros(sum(sizes) + len(sizes), device=self._parameters[0].device)
+        self._gradients, self._present = self._message.split([sum(sizes), len(sizes)])
+        parts = self._gradients.split(sizes)
+        self._parts = [part.view(found.shape) for part, found in zip(parts, self._parameters, strict=True)]
+        self._is_queued = False
+        for parameter in self._parameters:
+            parameter.register_post_accumulate_grad_hook(self._expect_end)
+
+    def _expect_end(self, _: th.Tensor) -> None:
+        """Called for every parameter; asks once per backward pass for a call at its end, as torch's FSDP does."""
+        if not self._is_queued:
+            self._is_queued = True
+            th.autograd.Variable._execution_engine.queue_callback(self._average)
+
+    @th.no_grad()
+    def _average(self) -> None:
+        self._is_queued = False
+        for parameter, part in zip(self._parameters, self._parts, strict=True):
+            if parameter.grad is None or self.share == 0:
+                part.zero_()
+            else:
+                part.copy_(parameter.grad)
+        self._gradients.mul_(self.share)
+        self._present.copy_(th.tensor([float(parameter.grad is not None) for parameter in self._parameters]))
+        self._ranks.sum_in_place(self._message)
+        for parameter, part, count in zip(self._parameters, self._parts, self._present.tolist(), strict=True):
+            if count:
+                parameter.grad = part.to(parameter.dtype)
