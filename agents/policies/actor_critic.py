@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch as th
@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.buffers.sequence_rollout_buffer import observation_tokens
+from agents.networks.acting_caches import ActingCaches
 from agents.networks.action_kinds import action_kind, number_of_actions
 from agents.networks.action_logits import action_log_probs, action_logits, log_probs_of
 from agents.networks.heads import Choices, LabelChoices, PolicyAdapter, ValueHead
@@ -21,6 +22,7 @@ from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
 from agents.networks.q_heads import legal
 from agents.networks.sequences import PackedSequences, pack_observations
+from agents.networks.static_rollout import UNIFORM, StaticRollout, check_decode
 from agents.networks.token_log_probs import best_tokens, sample_tokens
 from agents.networks.trained_weights import trained_parameters
 from agents.policies.arguments import check_context, check_model_name, optimizer_arguments
@@ -72,6 +74,10 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             probability in the update than in the rollout.
         quantization: ``"4bit"`` or ``"8bit"``: keep the frozen weights so, through bitsandbytes; for
             ``trainable="lora"`` or ``"heads"``.
+        decode: How rollouts run the steps in which every environment appends a token. ``"auto"``: on a GPU as one CUDA
+            graph a step, where the model allows it, on a CPU as any other step; ``"eager"``: as any other step
+            everywhere; ``"graph"``: as a CUDA graph, or an error; ``"static"``: with the shapes of the graph and
+            without it, which tests compare on a CPU.
         optimizer_class: Optimizer for everything that is trained.
         optimizer_kwargs: Its keyword arguments, without the learning rate; by default ``eps=1e-5``, as in SB3, and
             ``fused=True`` for Adam and AdamW: one pass over the weights instead of ten.
@@ -96,10 +102,12 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         value_gradient: bool = True,
         peft_config: dict[str, Any] | None = None,
         quantization: str | None = None,
+        decode: str = "auto",
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
         check_model_name(model)
+        check_decode(decode)
         _check_arguments(use_sde, temperature, value)
         self._max_tokens = observation_tokens(observation_space)
         super().__init__(
@@ -119,6 +127,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         self.value_gradient = value_gradient
         self.peft_config = peft_config
         self.quantization = quantization
+        self.decode = decode
         self._build_language_models(lr_schedule)
 
     def _build(self, lr_schedule: Schedule) -> None:
@@ -137,6 +146,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         if self.critic is not None:
             self.critic.share_frozen(self.actor)
         self.value_head = ValueHead(self.actor.hidden_size)
+        self._static = self._static_rollout()
         trained = list(trained_parameters(self).values())
         self.optimizer = self.optimizer_class(trained, lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
         self.optimizer.register_step_post_hook(lambda *_: self._mark_changed())
@@ -147,6 +157,18 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         assert isinstance(self.observation_space, spaces.Dict)
         head = LabelChoices if "labels" in self.observation_space.spaces else Choices
         return head(self.actor.hidden_size, n_actions)
+
+    def _static_rollout(self) -> StaticRollout | None:
+        """Static decode steps, for language models that read growing texts; None for others."""
+        models = [model for model in (self.actor, self.critic) if isinstance(model, LanguageModel)]
+        if models and isinstance(self._caches, ActingCaches) and (self.quantization is None or self.decode != "auto"):
+            return StaticRollout(self, models, self._static_step, self.decode)
+        if self.decode in ("static", "graph"):
+            raise ConfigurationError(
+                f"decode={self.decode!r} is for causal language models that append tokens; here texts stay the same "
+                "while actions are chosen. Leave decode out."
+            )
+        return None
 
     def _mark_changed(self) -> None:
         for model in (self.actor, self.critic):
@@ -163,9 +185,15 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             deterministic: Whether to take the most probable action instead of sampling.
 
         Returns:
-            Actions ``(n_envs,)`` int64, values ``(n_envs,)`` float32, log-probabilities ``(n_envs,)`` float32.
+            Actions ``(n_envs,)`` int64, values ``(n_envs,)`` float32, log-probabilities ``(n_envs,)`` float32. From a
+            GPU that runs CUDA graphs they are on the host, where algorithms and buffers want them, in one transfer.
         """
         with th.no_grad():
+            if self._static is not None and self._static.wanted(obs):
+                results = self._static(obs, deterministic, self.temperature)
+                if results is not None:
+                    actions, values, log_prob = results
+                    return actions, values, log_prob
             hidden = self._caches.last_hidden("rollout actor", self.actor, obs)
             actions, log_prob = self._choose(hidden, obs, deterministic)
             return actions, self._rollout_values(obs, hidden), log_prob
@@ -176,9 +204,21 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             hidden = self._caches.last_hidden("predict actor", self.actor, observation)
             return self._choose(hidden, observation, deterministic)[0]
 
-    def _choose(self, hidden: th.Tensor, columns: TokenObs, deterministic: bool) -> tuple[th.Tensor, th.Tensor]:
+    def _choose(
+        self, hidden: th.Tensor, columns: TokenObs, deterministic: bool, uniform: th.Tensor | None = None
+    ) -> tuple[th.Tensor, th.Tensor]:
         logits = self._logits(hidden, columns)
-        return best_tokens(logits) if deterministic else sample_tokens(logits)
+        return best_tokens(logits) if deterministic else sample_tokens(logits, uniform=uniform)
+
+    def _static_step(
+        self, hidden: Sequence[th.Tensor], columns: TokenObs, deterministic: bool
+    ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:
+        """Actions, values and log-probabilities from the hidden states of the actor, and of the critic if there is one.
+
+        All in here is recorded on a GPU: shapes must not depend on numbers, and nothing may be read back.
+        """
+        actions, log_prob = self._choose(hidden[0], columns, deterministic, columns[UNIFORM])
+        return actions, self.value_head(hidden[-1]), log_prob
 
     def _rollout_values(self, obs: TokenObs, hidden: th.Tensor | None = None) -> th.Tensor:
         """Values ``(n,)`` in the rollout's slots, given the actor's hidden states where they are known."""
@@ -194,14 +234,28 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         if isinstance(obs, PackedSequences):
             return self.value_head(obs.transition_hidden(model))
         n_rows = len(obs["input_ids"])
+        static = self._static_values(obs)
+        if static is not None:
+            return static
         if n_rows > 1 and self._caches.holds("rollout actor", n_rows) and not th.is_grad_enabled():
             return self._rollout_values(obs)
         packed, order = pack_observations(obs)
         return self.value_head(packed.transition_hidden(model)[order])
 
+    def _static_values(self, obs: TokenObs) -> th.Tensor | None:
+        """Values ``(n,)`` in the slots of static steps, or None if the rollout does not use them."""
+        if self._static is None or len(obs["input_ids"]) == 1 or th.is_grad_enabled() or not self._static.holds(obs):
+            return None
+        if not self._static.wanted(obs):
+            return None
+        results = self._static(obs, False, self.temperature, draws=False)
+        return None if results is None else results[1].to(obs["input_ids"].device)
+
     def set_training_mode(self, mode: bool) -> None:
         """Expect changed weights from training, too: some algorithms write them without a trace (``param.data``)."""
         super().set_training_mode(mode)
+        if self._static is not None:
+            self._static.weights_may_have_moved()
         if mode:
             self._mark_changed()
 
@@ -277,6 +331,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             "value_gradient": self.value_gradient,
             "peft_config": self.peft_config,
             "quantization": self.quantization,
+            "decode": self.decode,
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,
         }

@@ -99,6 +99,7 @@ class LMNLPOPolicy(LMActorCriticPolicy):
             value_gradient=value_gradient,
             peft_config=peft_config,
             quantization=quantization,
+            decode="eager",  # how large a nucleus is decides what is computed next: no step of static shape
             optimizer_class=optimizer_class,
             optimizer_kwargs=optimizer_kwargs,
         )
@@ -188,7 +189,8 @@ class LMNLPOPolicy(LMActorCriticPolicy):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         own = {"top_p": self.top_p, "min_tokens_to_keep": self.min_tokens_to_keep}
-        return {**super()._get_constructor_parameters(), **own}
+        others = super()._get_constructor_parameters()
+        return {**{name: value for name, value in others.items() if name != "decode"}, **own}
 
 
 def _check_nucleus(top_p: float, min_tokens: int) -> None:

@@ -69,6 +69,7 @@ class CachedLanguageModel(nn.Module):
         self.lm.set_attn_implementation(SLOT_ATTENTION)
         speed_up(self.lm)
         self.body = self.lm.base_model
+        self.body.warn_if_padding_and_no_attention_mask = _no_warning
         self._layer = find_output_layer(self.lm, name)
         self._check_against_plain_forward(source, name)
 
@@ -152,13 +153,19 @@ class CachedLanguageModel(nn.Module):
         self.refresh()
         try:
             for slots in cache.plan(input_ids, attention_mask, rows):
-                output = self.body(
-                    input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots
-                )
-                yield slots, output.last_hidden_state[0]
+                yield slots, self.run_pass(slots)
         except BaseException:  # interrupted: the plan counts tokens as cached whose keys were never written
             cache.clear()
             raise
+
+    def run_pass(self, slots: SlotPass) -> th.Tensor:
+        """Hidden states ``(n_tokens, hidden_size)`` of a planned pass, with the weights as :meth:`refresh` left them.
+
+        Args:
+            slots: The pass; what it computes goes into its cache.
+        """
+        output = self.body(input_ids=slots.input_ids, position_ids=slots.position_ids, use_cache=False, slots=slots)
+        return output.last_hidden_state[0]
 
     @th.no_grad()
     def _check_against_plain_forward(self, source: nn.Module, name: str) -> None:
@@ -178,3 +185,7 @@ class CachedLanguageModel(nn.Module):
                 f"its own forward pass (largest difference {error:.2g}). Its architecture does something between "
                 "attention and output layer that this policy does not know. Use another model."
             )
+
+
+def _no_warning(*_: Any) -> None:
+    """In the place of transformers' look for a forgotten mask, which reads tokens back from the device in each pass."""

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from lm_envs.inference.transfers import to_device_together
+
 
 @dataclass
 class Prefill:
@@ -153,6 +155,34 @@ class SlotCache:
         blocks = self._blocks(self._slots[here], start, n_before_last)
         return [self._pass(rows, block, decode=number == len(blocks)) for number, block in enumerate(blocks, 1)]
 
+    def static_pass(self, tokens: th.Tensor, positions: th.Tensor, span: int) -> SlotPass:
+        """The pass in which every slot computes one token, planned on the device: its shapes depend on ``span`` only.
+
+        Nothing is remembered: :meth:`plan` does not know these tokens.
+
+        Args:
+            tokens: ``(n_slots,)`` int64.
+            positions: ``(n_slots,)`` int64, below ``span``.
+            span: Number of cache columns that attention reads.
+        """
+        return SlotPass(
+            cache=self,
+            input_ids=tokens.unsqueeze(0),
+            position_ids=positions.unsqueeze(0),
+            n_decode=self.n_slots,
+            span=span,
+            rows=self._slot_range,
+            all_rows=True,
+            last_position=positions,
+            ragged=True,
+            prefill=None,
+        )
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """How many tokens of each slot :meth:`plan` knows, ``(n_slots,)``; not to be changed."""
+        return self._lengths
+
     def _blocks(
         self, slots: np.ndarray, start: np.ndarray, counts: np.ndarray
     ) -> list[tuple[np.ndarray, np.ndarray] | None]:
@@ -175,25 +205,26 @@ class SlotCache:
         if decode:
             ids.append(self._tokens[slots, last])
             positions.append(last)
-        prefill = None
         if block is not None:
-            block_rows, columns = block
-            ids.append(self._tokens[block_rows[:, None], columns].ravel())
-            positions.append(columns.ravel())
-            from_start = not columns[:, 0].any()
-            prefill = Prefill(self._tensor(block_rows), self._tensor(columns), from_start)
+            ids.append(self._tokens[block[0][:, None], block[1]].ravel())
+            positions.append(block[1].ravel())
+        planned = [
+            np.concatenate(ids),
+            np.concatenate(positions),
+            last,
+            *(block or ()),
+            *([] if rows is None else [rows]),
+        ]
+        input_ids, position_ids, last_position, *others = to_device_together(planned, self.device)
         return SlotPass(
             cache=self,
-            input_ids=self._tensor(np.concatenate(ids)).unsqueeze(0),
-            position_ids=self._tensor(np.concatenate(positions)).unsqueeze(0),
+            input_ids=input_ids.unsqueeze(0),
+            position_ids=position_ids.unsqueeze(0),
             n_decode=len(slots) if decode else 0,
             span=int(last.max()) + 1,
-            rows=self._slot_range if rows is None else self._tensor(rows),
+            rows=self._slot_range if rows is None else others[-1],
             all_rows=rows is None,
-            last_position=self._tensor(last),
+            last_position=last_position,
             ragged=bool((last != last[0]).any()),
-            prefill=prefill,
+            prefill=None if block is None else Prefill(others[0], others[1], from_start=not block[1][:, 0].any()),
         )
-
-    def _tensor(self, array: np.ndarray) -> th.Tensor:
-        return th.as_tensor(array, device=self.device)
