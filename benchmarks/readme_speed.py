@@ -28,6 +28,45 @@ NAMES = {
 }
 
 
+SHORT = (
+    ("throughput_tiny.json", "end_to_end, project / textbook"),
+    ("throughput_tiny.json", "end_to_end, project / generate"),
+    ("throughput_trl_tiny.json", "end_to_end, grpo / trl"),
+    ("throughput_smollm2_cpu.json", "end_to_end, project / generate"),
+    ("throughput_trl_smollm2.json", "end_to_end, grpo / trl"),
+)
+"""What the README shows of all tables: the ratios of files."""
+AGAINST = {**NAMES, "trl": "TRL's `GRPOTrainer`, its fastest minibatches"}
+
+
+def short_speed_part() -> str:
+    """One row for each length of the ratios in :data:`SHORT`."""
+    first = read(SHORT[0][0])
+    lines = [
+        f"Rollout and update, tokens per second on {first['settings']['threads']} core of {machine(first)}, "
+        f"{first['settings']['dtype']}, KL on; prompt + new tokens:",
+        "",
+        "| model | tokens | this project | against | ratio, median (least to greatest) |",
+        "|---|---|---|---|---|",
+    ]
+    for file, name in SHORT:
+        result = read(file)
+        lines += [_short_row(result, row) for row in result["ratios"] if row["name"] == name]
+    return "\n".join(lines)
+
+
+def _short_row(result: dict[str, Any], ratio: dict[str, Any]) -> str:
+    ours, other = ratio["name"].partition(", ")[2].split(" / ")
+    (speed,) = (
+        row["end_to_end"]["median"]
+        for row in result["summary"]
+        if row["system"] == ours and row["length"] == ratio["length"]
+    )
+    which = ", GRPO" if ours == "grpo" else ""
+    model = result["settings"]["model"]
+    return f"| `{model}` | {ratio['length']} | {speed:,.0f}{which} | {AGAINST[other]} | {_ratio(ratio)} |"
+
+
 def throughput_part() -> str:
     """The tables of the files in :data:`THROUGHPUT`, and the number in ``stepping.json``."""
     parts = [_throughput_tables(read(name)) for name in THROUGHPUT]

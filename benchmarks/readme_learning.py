@@ -1,16 +1,8 @@
-"""Writes the measured tables into README.md: ``python -m benchmarks.readme``.
-
-Every number comes from a file under ``benchmarks/results``; a test fails while the README says anything else.
-"""
+"""The tables of what was learned in ``TextGen-v0`` and ``Dialogue-v0``."""
 
 from __future__ import annotations
 
-import re
-
-from benchmarks.readme_answers import labels_part, question_learning_part, text_tasks_part
-from benchmarks.readme_cells import ROOT, before_after, duration, machine, mean, read
-from benchmarks.readme_feedback import over_optimisation_part, rlhf_part
-from benchmarks.readme_speed import dialogue_throughput_part, dqn_part, peers_part, throughput_part
+from benchmarks.readme_cells import before_after, duration, machine, mean, read
 
 DIALOGUE_METRICS = {
     "success": "users who got what they wanted",
@@ -39,37 +31,6 @@ METRICS = {
     "kl": "KL to the pretrained model, nats an episode",
     "length": "length in tokens",
 }
-
-
-def main() -> None:
-    """Rewrite the README's measured parts in place."""
-    readme = ROOT / "README.md"
-    readme.write_text(updated(readme.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def updated(text: str) -> str:
-    """The README's text with each measured part made anew from the results."""
-    parts = {
-        "learning": learning_part(),
-        "value learning": value_learning_part(),
-        "throughput": throughput_part(),
-        "dqn": dqn_part(),
-        "dialogue learning": dialogue_learning_part(),
-        "dialogue acts": dialogue_acts_part(),
-        "dialogue throughput": dialogue_throughput_part(),
-        "text tasks": text_tasks_part(),
-        "question learning": question_learning_part(),
-        "labels": labels_part(),
-        "feedback": rlhf_part(),
-        "over-optimisation": over_optimisation_part(),
-        "peers": peers_part(),
-    }
-    for name, part in parts.items():
-        halves = re.split(rf"(<!-- {name}: .*?-->\n).*?(<!-- end of {name} -->)", text, flags=re.S)
-        if len(halves) != 4:
-            raise ValueError(f"expected one part {name!r} in README.md, found {len(halves) // 3}")
-        text = f"{halves[0]}{halves[1]}{part}\n{halves[2]}{halves[3]}"
-    return text
 
 
 def learning_part() -> str:
@@ -139,7 +100,3 @@ def dialogue_acts_part() -> str:
         seconds = row["seconds"]
         lines.append(f"| {ACT_AGENTS[row['agent']]} | {cells} | {seconds['min']:.0f} to {seconds['max']:.0f} |")
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    main()

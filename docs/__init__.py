@@ -1,0 +1,1 @@
+"""The documentation: ``make docs`` builds ``pages`` and what :mod:`docs.generator` writes beside them."""
