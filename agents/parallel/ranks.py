@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Iterator
@@ -133,7 +134,13 @@ def start_process_group(device: th.device, timeout: float) -> int:
     if size > 1:
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        atexit.register(_leave_process_group)  # gloo's threads abort a process that ends with them running
     return size
+
+
+def _leave_process_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def mean_over_ranks(model: Any, value: float) -> float:

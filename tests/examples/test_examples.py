@@ -65,6 +65,11 @@ def test_ppo_tagging(run: Run) -> None:
     assert "entity_f1" in run("ppo_tagging.py", 2048)
 
 
+def test_ppo_data_parallel(tmp_path: Path, run: Run) -> None:
+    assert "kl/" in run("ppo_data_parallel.py", 2048)
+    assert (tmp_path / "ppo_data_parallel.zip").exists()
+
+
 def test_ppo_dialogue(run: Run) -> None:
     shown = run("ppo_dialogue.py", 4096)
     assert "success" in shown and "kl" in shown and "assistant" in shown

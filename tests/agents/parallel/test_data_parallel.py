@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch as th
+from filelock import FileLock
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -29,21 +31,22 @@ def start(script, *arguments):
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("ranks")
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory, lm_folder):
+    """What a run of two ranks has left; workers of pytest-xdist share one."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "two_ranks"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "printed.json").exists():
+            done = start(HERE / "scenarios.py", lm_folder, folder)
+            assert done.returncode == 0, done.stderr[-4000:]
+            (folder / "printed.json").write_text(json.dumps({"stdout": done.stdout, "stderr": done.stderr}))
+    return folder
 
 
-@pytest.fixture(scope="module")
-def done(folder, lm_folder):
-    """The finished run of two ranks."""
-    finished = start(HERE / "scenarios.py", lm_folder, folder)
-    assert finished.returncode == 0, finished.stderr[-4000:]
-    return finished
-
-
-@pytest.fixture(scope="module")
-def ranks(done, folder):
+@pytest.fixture(scope="session")
+def ranks(folder):
     """What both ranks found."""
     return [th.load(folder / f"rank_{rank}.pt", weights_only=False) for rank in (0, 1)]
 
@@ -116,12 +119,13 @@ def test_a_callback_that_stops_one_rank_stops_both(ranks, scenarios):
     assert ranks[0]["kl limit"]["reason"] == ranks[1]["kl limit"]["reason"] != ""
 
 
-def test_only_rank_0_saves_and_logs(done, ranks, folder):
+def test_only_rank_0_saves_and_logs(folder):
     assert (folder / "saved_0.zip").exists() and not (folder / "saved_1.zip").exists()
     assert len(list((folder / "checkpoints_0").iterdir())) == 2 and not (folder / "checkpoints_1").exists()
     assert len(list((folder / "log_0").iterdir())) == 1 and not (folder / "log_1").exists()
-    assert done.stdout.count("total_timesteps") == 2
-    assert done.stderr.count("is above the limit") == 1
+    printed = json.loads((folder / "printed.json").read_text())
+    assert printed["stdout"].count("total_timesteps") == 2
+    assert printed["stderr"].count("is above the limit") == 1
 
 
 def test_what_was_saved_is_an_ordinary_model(ranks):
