@@ -8,14 +8,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.engines.protocol import RETRIES
+from benchmarks.engines.local import THREAD_VARIABLES, available_cores
+from benchmarks.engines.protocol import RETRIES, OnDone, OnFailure
+from benchmarks.suite.cases import Cell
+from benchmarks.suite.running import run_cell
 from lm_envs.errors import ConfigurationError, MissingDependencyError
-
-if TYPE_CHECKING:
-    from benchmarks.engines.protocol import OnDone, OnFailure
-    from benchmarks.suite.cases import Cell
 
 BENCHMARKS = Path(__file__).parent.parent
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: cells and their results are a few kilobytes
@@ -34,7 +33,7 @@ class RayEngine:
         gpus: GPUs that Ray sets aside for a cell; 0.5 lets two cells share one.
         jobs: Most cells at a time; None: as many as there is room for.
         retries: How often a cell is begun again whose worker died.
-        work: What is done with a cell; None: :func:`benchmarks.suite.running.run_cell`.
+        work: What is done with a cell.
 
     Raises:
         ConfigurationError: If a number makes no sense.
@@ -47,7 +46,7 @@ class RayEngine:
         gpus: float = 0.0,
         jobs: int | None = None,
         retries: int = RETRIES,
-        work: Callable[[Cell], dict[str, Any]] | None = None,
+        work: Callable[[Cell], dict[str, Any]] = run_cell,
     ) -> None:
         self.address, self.threads, self.gpus, self.jobs, self.retries = address, threads, gpus, jobs, retries
         self._work = work
@@ -91,7 +90,7 @@ class RayEngine:
 
     def _outcomes(self, ray: Any, cells: Sequence[Cell], running: dict[Any, Cell]) -> Iterator[tuple[Cell, Any]]:
         """Each cell with the reference to its result, in the order in which they end."""
-        task = ray.remote(self._work or _run_cell).options(
+        task = ray.remote(self._work).options(
             num_cpus=self.threads, num_gpus=self.gpus, max_retries=self.retries, name="cell"
         )
         waiting = iter(cells)
@@ -132,8 +131,7 @@ class RayEngine:
 
     def _own_size(self) -> dict[str, Any]:
         """What a Ray of this machine's own has; GPUs are counted by Ray."""
-        cores = os.cpu_count() or 1
-        jobs = self.jobs or max(1, cores // self.threads)
+        jobs = self.jobs or max(1, available_cores() // self.threads)
         return {
             "num_cpus": jobs * self.threads,
             "include_dashboard": False,
@@ -142,19 +140,11 @@ class RayEngine:
 
     def _runtime_env(self) -> dict[str, Any]:
         """How a worker finds the package ``benchmarks``, and how many threads its libraries use."""
-        threads = str(self.threads)
-        variables = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        variables = dict.fromkeys(THREAD_VARIABLES, str(self.threads))
         if self.address is None:  # the folder itself, so that a cell's result names the commit
             paths = [str(BENCHMARKS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
             return {"env_vars": {**variables, "PYTHONPATH": os.pathsep.join(paths)}}
         return {"env_vars": variables, "py_modules": [str(BENCHMARKS)], "excludes": ["/results", "__pycache__"]}
-
-
-def _run_cell(cell: Cell) -> dict[str, Any]:
-    """What a worker does; what a cell needs is imported there."""
-    from benchmarks.suite.running import run_cell
-
-    return run_cell(cell)
 
 
 def _try_to_reach(address: str) -> None:
