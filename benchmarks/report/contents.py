@@ -1,0 +1,306 @@
+"""What the report says, section by section, ready for its templates."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from statistics import fmean
+from typing import Any
+
+from agents.evaluation.estimates import Estimate
+from benchmarks.machine import PACKAGES
+from benchmarks.report.analysis import Analysis
+from benchmarks.report.formats import counted, duration, interval, labels, listed, memory, number, with_interval
+from benchmarks.report.gpu import gpu_devices, gpu_files
+from benchmarks.report.grid import CellResult, Grid, mean_of_metric
+from benchmarks.report.styles import style
+
+Section = dict[str, Any]
+
+
+def contents(grid: Grid, analysis: Analysis) -> dict[str, Any]:
+    """Everything but the figures.
+
+    Args:
+        grid: The cells.
+        analysis: Their statistics.
+    """
+    return {
+        "set": grid.suite["set"],
+        "introduction": introduction(grid),
+        "findings": findings(grid, analysis),
+        "iqm": iqm_rows(grid, analysis),
+        "scores": score_table(grid, analysis),
+        "improvement": improvement_rows(analysis),
+        "common": [grid.cases[case]["title"] for case in analysis.together.cases],
+        "apart": apart(grid, analysis),
+        "texts": texts(grid),
+        "cost": cost_table(grid),
+        "machines": machines(grid),
+        "commits": commits(grid),
+        "gpu": {"devices": gpu_devices(grid), "files": gpu_files(grid)},
+        "commands": commands(grid),
+        "missing": missing_rows(grid),
+        "problems": problems(grid),
+        "run_command": grid.suite["command"],
+        "report_command": f"python -m benchmarks report {shlex.quote(_shown_folder(grid))}",
+    }
+
+
+def introduction(grid: Grid) -> list[str]:
+    """What was run, in sentences."""
+    suite = grid.suite
+    cells = list(grid.cells.values())
+    days = sorted({cell["machine"]["date"][:10] for cell in cells})
+    wall, processor = (sum(cell[key] for cell in cells) for key in ("seconds", "processor_seconds"))
+    dates = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return [
+        f"{counted(len(grid.algorithms), 'algorithm')} ({labels(grid.algorithms)}) trained the model {suite['model']} "
+        f"on {counted(len(grid.cases), 'case')}, with {counted(len(grid.seeds), 'seed')} each, and were measured on "
+        f"held-out prompts beside {counted(len(grid.baselines), 'baseline')} ({labels(grid.baselines)}).",
+        f"{len(cells):,} of {counted(len(grid.declared()), 'cell')} are finished; a cell is one algorithm or baseline "
+        f"with one seed on one case. They took {duration(wall)} one after the other, {duration(processor)} of a "
+        f"processor, {dates}.",
+    ]
+
+
+def findings(grid: Grid, analysis: Analysis) -> list[str]:
+    """What stands out, in sentences that say no more than the intervals do."""
+    iqm = analysis.together.iqm
+    if not iqm:
+        return ["No case was finished by all algorithms so far: they are compared in pairs only."]
+    best, *others = sorted(iqm, key=lambda name: iqm[name].mean, reverse=True)
+    cases = analysis.together.cases
+    sentences = [
+        f"On the {counted(len(cases), 'case')} that all algorithms ran on, the interquartile mean of the normalised "
+        f"score is highest for {style(best).label}: {with_interval(iqm[best])}."
+    ]
+    close = [name for name in others if _overlap(iqm[best], iqm[name])]
+    if close:
+        sentences.append(f"Its interval overlaps with {'that' if len(close) == 1 else 'those'} of {labels(close)}.")
+    return sentences
+
+
+def iqm_rows(grid: Grid, analysis: Analysis) -> list[Section]:
+    """The interquartile mean of each algorithm on the common cases and on its own."""
+    return [
+        {
+            "label": style(name).label,
+            "together": with_interval(analysis.together.iqm.get(name)),
+            "own": with_interval(analysis.own_iqm[name]),
+            "cases": len(analysis.own_cases[name]),
+            "runs": sum(len(grid.of(case, name)) for case in analysis.own_cases[name]),
+        }
+        for name in analysis.algorithms
+    ]
+
+
+def apart(grid: Grid, analysis: Analysis) -> list[str]:
+    """Which algorithms leave which cases out, in sentences."""
+    sentences = []
+    for name in grid.algorithms:
+        never = [case["title"] for case in grid.cases.values() if name not in case["algorithms"]]
+        if never:
+            sentences.append(f"{style(name).label} is not declared for {listed(never)}.")
+    starts = {name: grid.untrained(name) for name in grid.cases}
+    unknown = [case["title"] for name, case in grid.cases.items() if starts[name] is None]
+    perfect = [case["title"] for name, case in grid.cases.items() if starts[name] == case["best"]]
+    if unknown:
+        sentences.append(f"The pretrained model was not measured on {listed(unknown)}: no normalised score there.")
+    if perfect:
+        sentences.append(f"The pretrained model is the best possible on {listed(perfect)}: no normalised score there.")
+    return sentences
+
+
+def score_table(grid: Grid, analysis: Analysis) -> Section:
+    """Mean scores: a row for each case, a column for each algorithm and baseline."""
+    names = [*grid.algorithms, *grid.baselines]
+    rows = []
+    for case, info in grid.cases.items():
+        learned = {name: analysis.means[case, name].mean for name in grid.algorithms if (case, name) in analysis.means}
+        highest = max(learned.values(), default=None)
+        rows.append(
+            {
+                "title": info["title"],
+                "name": case,
+                "score": info["score"],
+                "best": f"{info['best']:g}",
+                "cells": [_score_cell(grid, analysis, case, name, learned.get(name) == highest) for name in names],
+            }
+        )
+    return {"algorithms": _labels(grid.algorithms), "baselines": _labels(grid.baselines), "rows": rows}
+
+
+def _score_cell(grid: Grid, analysis: Analysis, case: str, name: str, highest: bool) -> Section:
+    """One algorithm on one case, or why there is nothing."""
+    n = len(grid.of(case, name))
+    nothing = dict.fromkeys(("absent", "value", "interval", "normalised", "normalised_interval", "highest", "note"), "")
+    if not n:
+        return {**nothing, "absent": "missing" if grid.declares(case, name) else ""}
+    normalised = analysis.normalised.get((case, name))
+    return {
+        **nothing,
+        "value": number(analysis.means[case, name].mean),
+        "interval": interval(analysis.means[case, name]),
+        "normalised": number(normalised.mean if normalised else None),
+        "normalised_interval": interval(normalised) if normalised else "",
+        "highest": highest and name in grid.algorithms,
+        "note": f"{n} of {len(grid.seeds)} seeds" if n < len(grid.seeds) else "",
+    }
+
+
+def improvement_rows(analysis: Analysis) -> list[Section]:
+    """Each pair of algorithms once."""
+    pairs = [(one, other) for i, one in enumerate(analysis.algorithms) for other in analysis.algorithms[i + 1 :]]
+    return [
+        {
+            "first": style(one).label,
+            "second": style(other).label,
+            "estimate": with_interval(analysis.improvement.get((one, other))),
+            "cases": analysis.pair_cases.get((one, other), 0),
+        }
+        for one, other in pairs
+    ]
+
+
+def texts(grid: Grid) -> list[Section]:
+    """What was written before and after, by case and prompt: of each algorithm's first seed that there is."""
+    return [
+        {"title": info["title"], "name": case, "prompts": list(_prompts(grid, case).values())}
+        for case, info in grid.cases.items()
+    ]
+
+
+def _prompts(grid: Grid, case: str) -> dict[str, Section]:
+    found: dict[str, Section] = {}
+    for name in (*grid.algorithms, *grid.baselines):
+        for cell in grid.of(case, name)[:1]:
+            for text in cell["texts"]:
+                entry = found.setdefault(text["prompt"], {"prompt": text["prompt"], "before": {}, "after": []})
+                if text.get("before") is not None:
+                    key = (text["before"], number(text.get("reward_before")))
+                    entry["before"].setdefault(key, []).append(style(name).label)
+                row = {"label": style(name).label, "text": text["after"], "reward": number(text.get("reward_after"))}
+                entry["after"].append({**row, "seed": cell["seed"]})
+    for entry in found.values():
+        entry["before"] = [
+            {"text": text, "reward": reward, "label": f"before, as {listed(names)} began"}
+            for (text, reward), names in entry["before"].items()
+        ]
+    return found
+
+
+def cost_table(grid: Grid) -> Section:
+    """Seconds, speed and memory of a run: a row for each case."""
+    names = [*grid.algorithms, *grid.baselines]
+    rows = [
+        {
+            "title": info["title"],
+            "steps": f"{info['steps']:,}",
+            "cells": [_cost_cell(grid.of(case, name)) for name in names],
+        }
+        for case, info in grid.cases.items()
+    ]
+    totals = [duration(sum(cell["seconds"] for case in grid.cases for cell in grid.of(case, name))) for name in names]
+    return {
+        "algorithms": _labels(grid.algorithms),
+        "baselines": _labels(grid.baselines),
+        "rows": rows,
+        "totals": totals,
+    }
+
+
+def _cost_cell(cells: list[CellResult]) -> Section:
+    if not cells:
+        return {"seconds": "", "processor": "", "speed": "", "memory": ""}
+    seconds = fmean(cell["seconds"] for cell in cells)
+    steps = fmean(cell["steps"] or 0 for cell in cells)
+    return {
+        "seconds": duration(seconds),
+        "processor": duration(mean_of_metric(cells, "processor_seconds")),
+        "speed": f"{steps / seconds:,.0f} steps/s" if steps and seconds else "",
+        "memory": memory(mean_of_metric(cells, "peak_memory")),
+    }
+
+
+def machines(grid: Grid) -> list[dict[str, str]]:
+    """Each kind of machine that cells ran on, with versions of packages."""
+    keys = ("device", "cpu", "cores", "system", "python", *PACKAGES)
+    kinds = Counter(tuple(cell["machine"].get(key) for key in keys) for cell in grid.cells.values())
+    return [
+        {"cells": str(n), **{key: str(value) for key, value in zip(keys, kind, strict=True) if value is not None}}
+        for kind, n in kinds.most_common()
+    ]
+
+
+def commits(grid: Grid) -> list[tuple[str, int]]:
+    """The commits whose code ran cells, with how many each."""
+    found = Counter(cell["machine"].get("commit") or "no repository" for cell in grid.cells.values())
+    return found.most_common()
+
+
+def commands(grid: Grid) -> list[Section]:
+    """What runs each cell again, case by case; cells that are missing too."""
+    return [
+        {
+            "title": case["title"],
+            "lines": [_command(grid, case["name"], name, seed) for name, seed in _cells(grid, case)],
+        }
+        for case in grid.cases.values()
+    ]
+
+
+def _cells(grid: Grid, case: dict[str, Any]) -> list[tuple[str, int]]:
+    return [(name, seed) for name in (*case["algorithms"], *case["baselines"]) for seed in grid.seeds]
+
+
+def _command(grid: Grid, case: str, name: str, seed: int) -> str:
+    cell = grid.cells.get((case, name, seed))
+    rebuilt = f"python -m benchmarks run --set {grid.suite['set']} --only {case}/{name}/{seed}  # not finished"
+    return str(cell["command"]) if cell else rebuilt
+
+
+def missing_rows(grid: Grid) -> list[Section]:
+    """What is declared and not there."""
+    return [
+        {
+            "case": grid.cases[case]["title"],
+            "label": style(name).label,
+            "seeds": listed(map(str, seeds)),
+            "command": f"python -m benchmarks run --set {grid.suite['set']} --only '{case}/{name}/*'",
+        }
+        for (case, name), seeds in grid.missing().items()
+    ]
+
+
+def problems(grid: Grid) -> list[str]:
+    """What a reader has to know before trusting a number, in sentences."""
+    found = []
+    if grid.mixed():
+        pairs = listed(f"{style(name).label} on {grid.cases[case]['title']}" for case, name in grid.mixed())
+        found.append(f"Seeds did not run with the same settings: {pairs}. Run the set again; it replaces what differs.")
+    if grid.strangers:
+        found.append(f"Left out, because suite.json does not declare them: {listed(grid.strangers)}.")
+    if grid.undefined:
+        found.append(f"Left out, because their score is not defined: {listed(grid.undefined)}.")
+    if any(commit.endswith("+") for commit, _ in commits(grid)):
+        found.append("A commit with a + had changed files beside it when its cells ran.")
+    if len(grid.seeds) == 1:
+        found.append("There is one seed: no interval can be given, and differences may be chance.")
+    elif len(grid.seeds) < 5:
+        found.append(f"There are {len(grid.seeds)} seeds: intervals from so few are too narrow.")
+    return found
+
+
+def _labels(names: list[str]) -> list[str]:
+    return [style(name).label for name in names]
+
+
+def _overlap(one: Estimate, other: Estimate) -> bool:
+    ends = (one.low, one.high, other.low, other.high)
+    return None in ends or (one.low <= other.high and other.low <= one.high)  # type: ignore[operator]
+
+
+def _shown_folder(grid: Grid) -> str:
+    """The folder as given, but nothing of the machine's file system above it."""
+    return grid.folder.name if grid.folder.is_absolute() else grid.folder.as_posix()
