@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("benchmarks.suite.command", "algorithms and baselines on the cases of suite.yml, over several seeds"),
     "report": ("benchmarks.report.command", "tables, curves and texts of what was run, as HTML and Markdown"),
     "throughput": ("benchmarks.throughput", "tokens a second of acting and learning, beside other implementations"),
+    "speed": ("benchmarks.speed_tables", "tokens a second against length, environments, size of the model"),
     "scaling": ("benchmarks.scaling", "learning with several processes under torchrun"),
     "roofline": ("benchmarks.roofline", "operations and bytes of the work against what the machine reaches"),
     "rlhf": ("benchmarks.rlhf", "two rounds of learning from feedback, and other ways to use it"),

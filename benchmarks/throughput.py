@@ -73,7 +73,7 @@ def run(settings: argparse.Namespace) -> Iterator[dict[str, Any]]:
     head: dict[str, Any] = {"benchmark": "throughput", "settings": shown, "machine": describe_machine(settings.device)}
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        model = _in_fresh_process("prepare", settings.model, folder)["model"]
+        model = prepared(settings.model, Path(folder))
         base = _base_workload(settings, model)
         if settings.algorithm == "dqn":
             head["replay_memory"] = [row for length in settings.lengths for row in _replay_memory(_at(base, length))]
@@ -110,6 +110,11 @@ def _replay_memory(workload: Workload) -> list[dict[str, Any]]:
     shown = json.dumps(dataclasses.asdict(workload))
     rows: list[dict[str, Any]] = _in_fresh_process("replay_memory", shown, threads=workload.threads)["rows"]
     return rows
+
+
+def prepared(name: str, folder: Path) -> str:
+    """What :func:`benchmarks.workload.prepare_model` returns, made in a process of its own."""
+    return str(_in_fresh_process("prepare", name, str(folder))["model"])
 
 
 def measured(system: str, workload: Workload) -> dict[str, Any]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-RANDOM_MODEL = "random"  # a Llama of tiny's size with random weights
+RANDOM_MODELS = {  # Llamas with random weights: hidden size, layers
+    "random": (128, 4),  # tiny's size, 1.0M
+    "random-0.2m": (64, 2),
+    "random-4m": (256, 5),
+    "random-11m": (384, 6),
+    "random-31m": (512, 10),
+}
+RANDOM_CONTEXT = 4096
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ def prepare_model(name: str, folder: Path) -> str:
     With it prompts of any length can be written as text (``"t5 t0 t17"``), and every episode uses its whole budget.
 
     Args:
-        name: Alias, hub id or folder; ``"random"`` for a Llama of tiny's size with random weights.
+        name: Alias, hub id or folder; or one of ``RANDOM_MODELS``, ``"random"`` for a Llama of tiny's size.
         folder: Where to save.
 
     Returns:
@@ -137,7 +145,7 @@ def prepare_model(name: str, folder: Path) -> str:
 
     from lm_envs.models.quiet import quiet_transformers
 
-    model = _random_model() if name == RANDOM_MODEL else _pretrained_model(name)
+    model = _random_model(*RANDOM_MODELS[name]) if name in RANDOM_MODELS else _pretrained_model(name)
     for config in (model.config, model.generation_config):
         config.eos_token_id = config.bos_token_id = config.pad_token_id = None
     with quiet_transformers(progress_bars=False):
@@ -162,20 +170,33 @@ def _pretrained_model(name: str) -> Any:
     return copy.deepcopy(load_language_model(name))  # everybody who loads it shares one instance
 
 
-def _random_model() -> Any:
+def parameter_count(folder: str) -> int:
+    """Number of weights in a saved model's files, where tied ones are once."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in Path(folder).glob("*.safetensors"):
+        with safe_open(file, "numpy") as weights:
+            count += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    return count
+
+
+def _random_model(hidden_size: int, layers: int) -> Any:
+    """A Llama with heads of 32, four of which share a key/value head."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
+    heads = hidden_size // 32
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=2048,
-            hidden_size=128,
-            intermediate_size=384,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=1,
-            max_position_embeddings=1024,
+            hidden_size=hidden_size,
+            intermediate_size=3 * hidden_size,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=max(1, heads // 4),
+            max_position_embeddings=RANDOM_CONTEXT,
             tie_word_embeddings=True,
         )
     )
