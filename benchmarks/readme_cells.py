@@ -1,4 +1,4 @@
-"""What the parts of the README that benchmarks write are made of."""
+"""What the parts that benchmarks write into README and pages are made of."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def read(name: str) -> dict[str, Any]:
 def machine(result: Mapping[str, Any]) -> str:
     """What the result was measured on."""
     described = result["machine"]
+    if described.get("device", "cpu") != "cpu":
+        return f"one {described['device']}"
     return f"a shared {described['cores']}-core {described['cpu']} machine"
 
 

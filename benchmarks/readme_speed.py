@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.readme_cells import machine, read
+from benchmarks.readme_cells import RESULTS, machine, read
 
 THROUGHPUT = (
     "throughput_tiny.json",
@@ -12,7 +12,6 @@ THROUGHPUT = (
     "throughput_smollm2_cpu.json",
     "throughput_smollm2_cpu_bfloat16.json",
 )
-PEERS = ("throughput_trl_tiny.json", "throughput_trl_smollm2.json")
 DQN = "throughput_dqn.json"
 DIALOGUE_SYSTEMS = {
     "dialogue": "`Dialogue-v0`, all turns end together",
@@ -69,7 +68,7 @@ def _short_row(result: dict[str, Any], ratio: dict[str, Any]) -> str:
 
 def throughput_part() -> str:
     """The tables of the files in :data:`THROUGHPUT`, and the number in ``stepping.json``."""
-    parts = [_throughput_tables(read(name)) for name in THROUGHPUT]
+    parts = [throughput_tables(read(name)) for name in THROUGHPUT]
     stepping = read("stepping.json")
     speed = stepping["tokens_per_second"]["median"]
     alone = f"The vector environment alone, {stepping['settings']['n_envs']} environments: {speed:,.0f} tokens/s."
@@ -77,8 +76,9 @@ def throughput_part() -> str:
 
 
 def peers_part() -> str:
-    """The tables of the files in :data:`PEERS`."""
-    tables = [_throughput_tables(read(name)) for name in PEERS]
+    """The tables of all files ``throughput_trl_*.json``, those of the smallest model first."""
+    results = [read(path.name) for path in sorted(RESULTS.glob("throughput_trl_*.json"), reverse=True)]
+    tables = [throughput_tables(result) for result in results]
     return "\n\n".join(
         [*tables, "Scoring under the reference is part of TRL's rollout; here it only counts end to end."]
     )
@@ -134,7 +134,8 @@ def dialogue_throughput_part() -> str:
     return "\n".join([*lines, "", *_ratio_table(result)])
 
 
-def _throughput_tables(result: dict[str, Any]) -> str:
+def throughput_tables(result: dict[str, Any]) -> str:
+    """The tables of a result of ``python -m benchmarks throughput`` for PPO: speeds, then ratios."""
     settings = result["settings"]
     lines = [
         f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "

@@ -26,11 +26,7 @@ def _exists(module: str) -> bool:
 
 def _page(name: str, module: str, purpose: str) -> Page:
     command = f"python -m benchmarks {name}"
-    lines = [
-        f"# {command}",
-        "",
-        f"Measures {purpose}." if name not in ("run", "report") else f"{purpose}.".capitalize(),
-    ]
+    lines = [f"# {command}", "", f"{purpose[0].upper()}{purpose[1:]}."]
     lines += ["", "```text", _help(name, module), "```", ""]
     return Page(name, command, purpose, "\n".join(lines))
 

@@ -13,7 +13,7 @@ from agents.cli import app
 from docs.generator.docstrings import first_sentence
 from docs.generator.page import Page
 
-WIDTH = 92
+WIDTH = 78
 
 
 def command_pages() -> list[Page]:

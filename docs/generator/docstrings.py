@@ -6,11 +6,17 @@ import functools
 import inspect
 import re
 
+LINK = re.compile(r"`([^`<]+?)\s+<(https?://[^>`]+)>`__?")
 ROLE = re.compile(r":(?:class|func|meth|attr|mod|data|obj|exc):`~?([^`]+)`")
 
 
 def as_markdown(text: str) -> str:
-    """``:class:`a.b.C``` becomes ```a.b.C```, double backticks single ones, and the ``::`` before code ``:``."""
+    """The same text in Markdown.
+
+    Roles such as ``:class:`` leave their text as code, links become Markdown's, double backticks single ones, and the
+    ``::`` before code a ``:``.
+    """
+    text = LINK.sub(lambda found: f"[{' '.join(found[1].split())}]({found[2]})", text)
     text = ROLE.sub(r"`\1`", text)
     text = re.sub(r"``(?!`)([^`\n]+)``(?!`)", r"`\1`", text)
     return re.sub(r"::[ \t]*$", ":", text, flags=re.M)
