@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch as th
+from sb3_contrib import QRDQN, MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
 
@@ -22,6 +23,10 @@ from lm_envs.errors import ConfigurationError, DistributedError
 
 N_ENVS, N_STEPS = 4, 8
 RANK = int(os.environ.get("RANK", 0))
+
+
+def parallel(model):
+    return agents.data_parallel(model, timeout=60.0)  # ranks that lose step end the tests, and do not wait on
 
 
 def good_words(completions, **_):
@@ -50,11 +55,11 @@ class CountedPolicy(agents.LMActorCriticPolicy):
 
 
 def ppo(model, n_envs=N_ENVS, policy=agents.LMActorCriticPolicy, **changes):
-    settings = {"batch_size": n_envs * N_STEPS, "n_epochs": 3, "gamma": 1.0, "learning_rate": 1e-2, "seed": 0}
+    settings = {"rollout_buffer_class": agents.SequenceRolloutBuffer, "batch_size": n_envs * N_STEPS, "n_epochs": 3,
+                "gamma": 1.0, "learning_rate": 1e-2, "seed": 0}  # fmt: skip
     return PPO(
         policy, environment(model, n_envs), n_steps=N_STEPS, device="cpu",
-        rollout_buffer_class=agents.SequenceRolloutBuffer, policy_kwargs={"model": model},
-        **{**settings, **changes},
+        policy_kwargs={"model": model}, **{**settings, **changes},
     )  # fmt: skip
 
 
@@ -70,8 +75,8 @@ def counted_a2c(model, n_envs=N_ENVS):
     )  # fmt: skip
 
 
-def learned(learner, callback=None, iterations=5):
-    learner.learn(iterations * N_STEPS * learner.n_envs, callback=callback)
+def learned(learner, callback=None, iterations=5, **options):
+    learner.learn(iterations * N_STEPS * learner.n_envs, callback=callback, **options)
     return {name: value.clone() for name, value in learner.policy.state_dict().items()}
 
 
@@ -79,14 +84,14 @@ def same_rollouts(model):
     found = {}
     CountedPolicy.first_env = RANK * N_ENVS
     for name, make in (("ppo", counted_ppo), ("a2c", counted_a2c)):
-        learner = agents.data_parallel(make(model))
+        learner = parallel(make(model))
         found[name] = learned(learner, agents.ReferenceKLCallback(0.1))
         found[f"{name} prompts"] = learner.env.reset()["input_ids"]
     return found
 
 
 def many_minibatches(model):
-    learner, counts = agents.data_parallel(ppo(model, batch_size=3, n_epochs=2)), []
+    learner, counts = parallel(ppo(model, batch_size=3, n_epochs=2)), []
     yielded, buffer = learner.rollout_buffer.get, learner.rollout_buffer
 
     def counted(batch_size):
@@ -99,17 +104,33 @@ def many_minibatches(model):
     return {"parameters": learned(learner, kl), "counts": counts, "coef": kl.coef, "kl": kl.episode_kl}
 
 
-def dqn(model):
-    learner = agents.data_parallel(DQN(
+def nlpo(model):
+    group_relative = {"rollout_buffer_class": agents.GRPORolloutBuffer, "normalize_advantage": False, "vf_coef": 0.0}
+    learner = parallel(ppo(model, policy=agents.LMNLPOPolicy, **group_relative))
+    return {"parameters": learned(learner, agents.NLPOMaskCallback(update_every=2))}
+
+
+def maskable(model):
+    learner = parallel(MaskablePPO(
+        agents.LMMaskableActorCriticPolicy, environment(model), n_steps=N_STEPS, batch_size=8, n_epochs=2,
+        learning_rate=1e-2, device="cpu", seed=0, target_kl=0.1, policy_kwargs={"model": model},
+        rollout_buffer_class=agents.MaskableSequenceRolloutBuffer,
+    ))  # fmt: skip
+    return {"parameters": learned(learner, use_masking=False)}
+
+
+def off_policy(model, algorithm, **policy_kwargs):
+    learner = parallel(algorithm(
         agents.LMQPolicy, environment(model), learning_rate=1e-2, learning_starts=16, train_freq=2, gradient_steps=2,
         batch_size=8, buffer_size=1000, target_update_interval=16, device="cpu", seed=0,
-        replay_buffer_class=agents.SequenceReplayBuffer, policy_kwargs={"model": model, "trainable": "all"},
+        replay_buffer_class=agents.SequenceReplayBuffer,
+        policy_kwargs={"model": model, "trainable": "all", **policy_kwargs},
     ))  # fmt: skip
     return {"parameters": learned(learner), "updates": learner._n_updates}
 
 
 def early_stop(model):
-    learner = agents.data_parallel(ppo(model, batch_size=8, n_epochs=8, target_kl=0.02, learning_rate=1e-3))
+    learner = parallel(ppo(model, batch_size=8, n_epochs=8, target_kl=0.02, learning_rate=1e-3))
     measured, mean = [], learner._parallel.mean_of_minibatch
 
     def kept_mean(value):
@@ -130,19 +151,19 @@ class StopAt(BaseCallback):
 
 
 def callback_stops(model):
-    learner = agents.data_parallel(ppo(model))
+    learner = parallel(ppo(model))
     parameters = learned(learner, [StopAt()])
     return {"parameters": parameters, "steps": learner.num_timesteps}
 
 
 def stop_on_kl(model):
-    learner, limit = agents.data_parallel(ppo(model)), agents.StopOnKL(1e-3)
+    learner, limit = parallel(ppo(model)), agents.StopOnKL(1e-3)
     parameters = learned(learner, [agents.ReferenceKLCallback(0.0), limit])
     return {"parameters": parameters, "steps": learner.num_timesteps, "reason": limit.reason}
 
 
 def saving(model, folder):
-    learner = agents.data_parallel(ppo(model, verbose=1, target_kl=0.5, tensorboard_log=str(folder / f"log_{RANK}")))
+    learner = parallel(ppo(model, verbose=1, target_kl=0.5, tensorboard_log=str(folder / f"log_{RANK}")))
     checkpoints = CheckpointCallback(N_STEPS, str(folder / f"checkpoints_{RANK}"))
     learner.learn(2 * N_STEPS * N_ENVS, callback=checkpoints)
     learner.save(folder / "by_both.zip")
@@ -153,7 +174,7 @@ def saving(model, folder):
 
 def refused(model):
     try:
-        agents.data_parallel(ppo(model, n_epochs=2 + RANK))
+        parallel(ppo(model, n_epochs=2 + RANK))
     except ConfigurationError as error:
         return str(error)
 
@@ -199,6 +220,15 @@ def silence(model, folder):
         (folder / "waited").touch()
 
 
+class Breaks(BaseCallback):
+    """Fails on one rank in the middle of its third rollout."""
+
+    def _on_step(self):
+        if RANK == 1 and self.num_timesteps >= 2 * N_STEPS * N_ENVS + 3 * N_ENVS:
+            raise ValueError("no more paper")
+        return True
+
+
 if __name__ == "__main__":
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", message=".*truncated mini-batch.*")
@@ -208,7 +238,10 @@ if __name__ == "__main__":
     result = {
         "same rollouts": same_rollouts(model_folder),
         "many minibatches": many_minibatches(model_folder),
-        "dqn": dqn(model_folder),
+        "nlpo": nlpo(model_folder),
+        "maskable": maskable(model_folder),
+        "dqn": off_policy(model_folder, DQN),
+        "qrdqn": off_policy(model_folder, QRDQN, n_quantiles=3),
         "early stop": early_stop(model_folder),
         "callback": callback_stops(model_folder),
         "kl limit": stop_on_kl(model_folder),
@@ -219,3 +252,4 @@ if __name__ == "__main__":
     quiet_ranks = Ranks(th.device("cpu"), 1.0)
     result["silence"] = silence(model_folder, out)
     th.save(result, out / f"rank_{RANK}.pt")
+    parallel(ppo(model_folder)).learn(10**9, callback=Breaks())  # the run ends here, with an error
