@@ -42,14 +42,17 @@ class Outcome(NamedTuple):
     shares: Mapping[str, float] = MappingProxyType({})
 
 
-def run_project(workload: Workload, venv: VecEnv | None = None) -> Outcome:
+def run_project(
+    workload: Workload, venv: VecEnv | None = None, prepare: Callable[[PPO], PPO] = lambda ppo: ppo
+) -> Outcome:
     """Stock PPO with this project's policy, buffer and KL callback.
 
     Args:
         workload: What it does.
         venv: The environment; None for the workload's.
+        prepare: Called with the algorithm before it learns; returns it.
     """
-    return _run(workload, workload.make_venv() if venv is None else venv, SequenceRolloutBuffer)
+    return _run(workload, workload.make_venv() if venv is None else venv, SequenceRolloutBuffer, prepare)
 
 
 def run_grpo(workload: Workload) -> Outcome:
@@ -59,7 +62,13 @@ def run_grpo(workload: Workload) -> Outcome:
     )
 
 
-def _run(workload: Workload, venv: VecEnv, buffer: type[RolloutBuffer], **arguments: Any) -> Outcome:
+def _run(
+    workload: Workload,
+    venv: VecEnv,
+    buffer: type[RolloutBuffer],
+    prepare: Callable[[PPO], PPO] = lambda ppo: ppo,
+    **arguments: Any,
+) -> Outcome:
     kl = None if workload.kl_coef is None else ReferenceKLCallback(workload.kl_coef)
     ppo = PPO(
         LMActorCriticPolicy,
@@ -70,8 +79,7 @@ def _run(workload: Workload, venv: VecEnv, buffer: type[RolloutBuffer], **argume
         **arguments,
         **_ppo_arguments(workload),
     )
-    clock = time.process_time if workload.processor_time else time.perf_counter
-    watch = _learn(ppo, kl, workload.warmup + workload.iterations, clock)
+    watch = _learn(prepare(ppo), kl, workload.warmup + workload.iterations, workload.clock)
     return Outcome(watch.iterations[workload.warmup :], workload.tokens, "")
 
 
@@ -95,7 +103,7 @@ def run_textbook(workload: Workload) -> Outcome:
         batch_size=batch,
         **_ppo_arguments(workload),
     )
-    watch = _learn(ppo, kl, 1)
+    watch = _learn(ppo, kl, 1, workload.clock)
     notes = [f"measured on one transition in {stride}"] if stride > 1 else []
     notes += [f"minibatches of {batch} transitions instead of {wanted}"] if batch < wanted else []
     return Outcome(watch.iterations, transitions, "; ".join(notes))
@@ -109,7 +117,7 @@ def run_generate(workload: Workload) -> Outcome:
     model = copy.deepcopy(shared).requires_grad_(True)
     optimizer = th.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     prompts = th.as_tensor(workload.prompts(), device=workload.device)
-    watch = Stopwatch(workload.device)
+    watch = Stopwatch(workload.device, workload.clock)
     for _ in range(workload.warmup + workload.iterations):
         watch.start_iteration()
         sequences = _generate(model, prompts, workload.new_tokens)
