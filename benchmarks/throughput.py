@@ -194,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="cpu")
     add("--dtype", default="float32", choices=("float32", "bfloat16"))
     add("--threads", type=int, default=1, help="threads and cores of each process; 0: leave both alone")
+    add("--processor-time", action="store_true", help="PPO: processor time, for a machine that others use too")
     add("--no-kl", action="store_true", help="no reference model, in no system")
     add("--textbook-transitions", type=int, default=Workload.textbook_transitions,
         help="the textbook system is measured on at most about this many transitions")  # fmt: skip

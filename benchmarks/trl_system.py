@@ -30,7 +30,7 @@ def run_trl(workload: Workload) -> Outcome:
     except ImportError as error:
         raise MissingDependencyError.for_package("trl", "peers", "--peer trl") from error
     trainer_class: Any = trl.GRPOTrainer
-    watch = Stopwatch(workload.device)
+    watch = Stopwatch(workload.device, workload.clock)
     total = workload.warmup + workload.iterations
     with tempfile.TemporaryDirectory() as folder, quiet_transformers():
         trainer = trainer_class(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,8 @@ class Workload:
         replay_transitions: Capacity, in transitions, of the replay buffers whose memory is measured.
         n_turns: Turns of the agent in a dialogue; divides ``new_tokens``.
         user_tokens: Tokens of every turn of the user in a dialogue.
-        processor_time: Whether PPO's seconds are processor time: with one thread that is the time of a machine on which
-            nobody else is busy.
+        processor_time: Whether the seconds of PPO and its peers are processor time: with one thread that is about the
+            time of a machine on which nobody else is busy.
     """
 
     model: str
@@ -91,6 +93,11 @@ class Workload:
     def tokens(self) -> int:
         """Tokens generated in an iteration."""
         return self.n_envs * self.new_tokens
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """What the systems of the PPO comparison are timed with."""
+        return time.process_time if self.processor_time else time.perf_counter
 
     @property
     def iterations(self) -> int:
