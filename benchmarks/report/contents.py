@@ -59,8 +59,8 @@ def introduction(grid: Grid) -> list[str]:
         f"on {counted(len(grid.cases), 'case')}, with {counted(len(grid.seeds), 'seed')} each, and were measured on "
         f"held-out prompts beside {counted(len(grid.baselines), 'baseline')} ({labels(grid.baselines)}).",
         f"{len(cells):,} of {counted(len(grid.declared()), 'cell')} are finished; a cell is one algorithm or baseline "
-        f"with one seed on one case. They took {duration(wall)} one after the other, {duration(processor)} of a "
-        f"processor, {dates}.",
+        f"with one seed on one case. Their wall times add up to {duration(wall)}, their processor times to "
+        f"{duration(processor)}; they ended on {dates}.",
     ]
 
 
@@ -101,14 +101,18 @@ def apart(grid: Grid, analysis: Analysis) -> list[str]:
     for name in grid.algorithms:
         never = [case["title"] for case in grid.cases.values() if name not in case["algorithms"]]
         if never:
-            sentences.append(f"{style(name).label} is not declared for {listed(never)}.")
+            sentences.append(f"{style(name).label} is not declared for: {'; '.join(never)}.")
     starts = {name: grid.untrained(name) for name in grid.cases}
     unknown = [case["title"] for name, case in grid.cases.items() if starts[name] is None]
     perfect = [case["title"] for name, case in grid.cases.items() if starts[name] == case["best"]]
     if unknown:
-        sentences.append(f"The pretrained model was not measured on {listed(unknown)}: no normalised score there.")
+        sentences.append(
+            f"The pretrained model was not measured, so there is no normalised score, on: {'; '.join(unknown)}."
+        )
     if perfect:
-        sentences.append(f"The pretrained model is the best possible on {listed(perfect)}: no normalised score there.")
+        sentences.append(
+            f"The pretrained model is the best possible, so there is no normalised score, on: {'; '.join(perfect)}."
+        )
     return sentences
 
 
@@ -183,9 +187,10 @@ def _prompts(grid: Grid, case: str) -> dict[str, Section]:
                 row = {"label": style(name).label, "text": text["after"], "reward": number(text.get("reward_after"))}
                 entry["after"].append({**row, "seed": cell["seed"]})
     for entry in found.values():
+        befores = entry["before"].items()
         entry["before"] = [
-            {"text": text, "reward": reward, "label": f"before, as {listed(names)} began"}
-            for (text, reward), names in entry["before"].items()
+            {"text": text, "reward": reward, "label": "before" if len(befores) == 1 else f"before {listed(names)}"}
+            for (text, reward), names in befores
         ]
     return found
 
@@ -214,11 +219,12 @@ def _cost_cell(cells: list[CellResult]) -> Section:
     if not cells:
         return {"seconds": "", "processor": "", "speed": "", "memory": ""}
     seconds = fmean(cell["seconds"] for cell in cells)
-    steps = fmean(cell["steps"] or 0 for cell in cells)
+    learned = cells[0]["kind"] == "learned"
+    steps = fmean(cell["steps"] for cell in cells) if learned else 0.0
     return {
         "seconds": duration(seconds),
         "processor": duration(mean_of_metric(cells, "processor_seconds")),
-        "speed": f"{steps / seconds:,.0f} steps/s" if steps and seconds else "",
+        "speed": f"{steps / seconds:,.0f} steps/s" if learned and seconds else "",
         "memory": memory(mean_of_metric(cells, "peak_memory")),
     }
 
@@ -277,8 +283,8 @@ def problems(grid: Grid) -> list[str]:
     """What a reader has to know before trusting a number, in sentences."""
     found = []
     if grid.mixed():
-        pairs = listed(f"{style(name).label} on {grid.cases[case]['title']}" for case, name in grid.mixed())
-        found.append(f"Seeds did not run with the same settings: {pairs}. Run the set again; it replaces what differs.")
+        pairs = "; ".join(f"{style(name).label} on {grid.cases[case]['title']}" for case, name in grid.mixed())
+        found.append(f"Seeds did not run with the same settings; running the set again replaces what differs: {pairs}.")
     if grid.strangers:
         found.append(f"Left out, because suite.json does not declare them: {listed(grid.strangers)}.")
     if grid.undefined:

@@ -18,7 +18,7 @@ INK = "#24292f"
 GRID = "#d8dee4"
 """Lines behind the data."""
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",  # letters stay letters: they can be searched, read aloud and take the page's colour
     "font.family": "sans-serif",
     "font.size": 9.5,
