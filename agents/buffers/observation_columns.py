@@ -9,6 +9,7 @@ import torch as th
 from gymnasium import spaces
 
 from agents.buffers.action_mask_table import ActionMaskTable
+from lm_envs.inference.transfers import to_device
 
 TOKEN_KEYS = ("input_ids", "attention_mask")
 MASK_ELEMENTS = 2**27  # unpacked at once: 128 MiB
@@ -64,7 +65,7 @@ class ObservationColumns:
             else:
                 if values.dtype.kind == "u":  # torch barely knows uint16
                     values = values.astype(np.int32 if values.dtype.itemsize < 4 else np.int64)
-                found[key] = th.as_tensor(values, device=device)
+                found[key] = to_device(values, device)
         return found
 
     @property
@@ -92,5 +93,5 @@ def rows_at_once(most: int, observation_space: spaces.Space) -> int:
 def mask_tensor(table: ActionMaskTable, numbers: np.ndarray, device: th.device | str) -> th.Tensor:
     """Masks ``(n, n_actions)`` bool of their numbers ``(n,)``; each different one is unpacked and moved once."""
     distinct, which = np.unique(numbers, return_inverse=True)
-    masks = th.as_tensor(table.masks(distinct), device=device)
-    return masks.expand(len(numbers), -1) if len(distinct) == 1 else masks[th.as_tensor(which, device=device)]
+    masks = to_device(table.masks(distinct), device)
+    return masks.expand(len(numbers), -1) if len(distinct) == 1 else masks[to_device(which, device)]

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from agents.buffers.observation_columns import ObservationColumns
 from agents.networks.sequences import PackedSequences, SequenceStore
 from lm_envs.errors import ConfigurationError
+from lm_envs.inference.transfers import to_device
 
 
 class SequenceRolloutBuffer(RolloutBuffer):
@@ -132,7 +133,8 @@ class SequenceRolloutBuffer(RolloutBuffer):
     def _samples_at(self, packed: PackedSequences, indices: np.ndarray) -> RolloutBufferSamples:
         columns = (self.actions, self.values, self.log_probs, self.advantages, self.returns)
         actions, values, log_probs, advantages, returns = (
-            self.to_torch(column.reshape(len(self.store.row_of) * self.n_envs, -1)[indices]) for column in columns
+            to_device(column.reshape(len(self.store.row_of) * self.n_envs, -1)[indices], self.device)
+            for column in columns
         )
         return RolloutBufferSamples(
             observations=packed,  # type: ignore[arg-type]

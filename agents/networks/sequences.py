@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch as th
 
+from lm_envs.inference.transfers import to_device, to_device_together
+
 MIN_SAVING = 0.15  # share of padded positions that splitting a batch must save to be worth a second pass
 MIN_BUCKET_TOKENS = 512  # below this a pass costs its overhead, not its tokens
 
@@ -96,11 +98,12 @@ class PackedSequences:
         hidden = self._computed(model, buckets, widths)
         if len(buckets) == 1:
             return hidden[0][self.rows * widths[0] + positions]
-        starts = self.rows.new_tensor([start for start, _ in buckets])
+        firsts = np.array([start for start, _ in buckets])
         areas = [(stop - start) * width for (start, stop), width in zip(buckets, widths, strict=True)]
-        offsets = self.rows.new_tensor(np.cumsum([0, *areas[:-1]]))
+        planned = [firsts, np.cumsum([0, *areas[:-1]]), np.array(widths)]
+        starts, offsets, row_widths = to_device_together(planned, self.rows.device)
         bucket = th.searchsorted(starts, self.rows, right=True) - 1
-        within = (self.rows - starts[bucket]) * self.rows.new_tensor(widths)[bucket] + positions
+        within = (self.rows - starts[bucket]) * row_widths[bucket] + positions
         return th.cat(hidden)[offsets[bucket] + within]
 
     def _computed(
@@ -237,11 +240,7 @@ class SequenceStore:
         indices = np.flatnonzero(rows >= 0)
         indices = indices[np.argsort(rows[indices], kind="stable")]
         lengths = self.lengths[ordered]
-        ids = th.as_tensor(self.tokens[ordered, : lengths[0]], device=device)
-        packed = PackedSequences(
-            ids,
-            lengths,
-            th.as_tensor(rows[indices], device=device),
-            th.as_tensor(self.position_of.ravel()[indices], device=device),
-        )
+        ids = to_device(self.tokens[ordered, : lengths[0]], device)
+        row_of, position_of = to_device_together([rows[indices], self.position_of.ravel()[indices]], device)
+        packed = PackedSequences(ids, lengths, row_of, position_of)
         return packed, indices

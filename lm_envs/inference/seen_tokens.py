@@ -27,10 +27,6 @@ class SeenTokens:
         self.lengths = th.zeros(n_slots, dtype=th.int64, device=device)
         self._columns = th.arange(capacity, device=device)
 
-    def clear(self) -> None:
-        """Forget all tokens."""
-        self.lengths.zero_()
-
     def follow(
         self, input_ids: th.Tensor, attention_mask: th.Tensor, span: int
     ) -> tuple[th.Tensor, th.Tensor, th.Tensor]:

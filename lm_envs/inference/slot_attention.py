@@ -160,11 +160,12 @@ class _Score:
         """Scaled dot-product attention; by hand only where scores are capped, which no fused kernel offers."""
         if self.softcap is None:
             grouped = query.shape[1] != key.shape[1]
+            if grouped and not _shares_heads(query, mask):
+                key, value, grouped = *_for_each_head(query, key, value), False
             return scaled_dot_product_attention(
                 query, key, value, attn_mask=mask, scale=self.scaling, is_causal=is_causal, enable_gqa=grouped
             )
-        repeats = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
+        key, value = _for_each_head(query, key, value)
         scores = query @ key.transpose(-1, -2) * (self.scaling or query.shape[-1] ** -0.5)
         scores = self.softcap * th.tanh(scores / self.softcap)
         if is_causal:
@@ -172,6 +173,23 @@ class _Score:
         if mask is not None:
             scores = scores.masked_fill(~mask if mask.dtype == th.bool else mask < 0, float("-inf"))
         return scores.softmax(dim=-1, dtype=th.float32).to(value.dtype) @ value
+
+
+def _shares_heads(query: th.Tensor, mask: th.Tensor | None) -> bool:
+    """Whether keys may have fewer heads than queries without losing the fused kernels.
+
+    On a GPU flash attention alone allows that, which takes no mask, 16 bits a number and heads of up to 256; anything
+    else would fall back to holding all scores.
+    """
+    if query.device.type != "cuda":
+        return True
+    return mask is None and query.dtype in (th.bfloat16, th.float16) and query.shape[-1] <= 256
+
+
+def _for_each_head(query: th.Tensor, key: th.Tensor, value: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
+    """Keys and values with as many heads as the queries, each repeated for those that share it."""
+    repeats = query.shape[1] // key.shape[1]
+    return key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
 
 
 def _window_mask(n_tokens: int, sliding_window: int | None, device: th.device) -> th.Tensor | None:

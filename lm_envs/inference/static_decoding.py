@@ -69,7 +69,6 @@ class StaticDecoding:
         """Forget all prefixes, for example because the weights have changed. Memory and recordings stay."""
         for cache in self.caches:
             cache.clear()
-        self._seen.clear()
         self._ahead[:] = 0
 
     def forget_recordings(self) -> None:
