@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.readme_cells import RESULTS, ROOT
 
 SUITE = RESULTS / "suite"
+PAGES = ROOT / "docs" / "pages"
 UNMEASURED = "No results of the suite are committed yet: `python -m benchmarks run` makes them."
 LINK = re.compile(r"\]\((?!https?://|#)([^)]+)\)")
 
@@ -23,13 +24,14 @@ def suite_part(document: Path) -> str:
         return UNMEASURED
     from benchmarks.report import readme_part
 
-    return LINK.sub(lambda found: f"]({_from(document, found[1])})", readme_part(SUITE))
+    page = "report.html" if PAGES in document.resolve().parents else "report.md"
+    whole = f"\n\n[The whole report]({page})" if (SUITE / page).exists() else ""
+    return LINK.sub(lambda found: f"]({_from(document, found[1])})", readme_part(SUITE) + whole)
 
 
 def _from(document: Path, link: str) -> str:
     """Where a file of the folder of results, or of the repository, is for a document."""
     file = next((path for path in (SUITE / link, ROOT / link) if path.exists()), SUITE / link).resolve()
-    site = ROOT / "docs" / "pages"
-    if site in document.resolve().parents and RESULTS in file.parents:
-        file = site / "results" / file.relative_to(RESULTS)
+    if PAGES in document.resolve().parents and RESULTS in file.parents:
+        file = PAGES / "results" / file.relative_to(RESULTS)
     return Path(os.path.relpath(file, document.resolve().parent)).as_posix()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import lm_envs
 from agents.recipes.algorithms import ALGORITHMS
@@ -70,7 +71,7 @@ def _prompts(name: str) -> list[str]:
 
 
 def _partner(name: str) -> Page:
-    partner = partners.get(name)
+    partner: Any = partners.get(name)
     lines = [f"# {name}", "", "```python", f'gym.make("Dialogue-v0", partner="{name}")', "```", ""]
     lines += [f"Default reward: `{partner.default_reward!r}`.", "", f"::: {address(partner)}", ""]
     return Page(name, name, first_sentence(docstring(partner)), "\n".join(lines))

@@ -17,7 +17,10 @@ def suite(tmp_path, monkeypatch):
     (folder / "figures").mkdir(parents=True)
     (folder / "suite.json").write_text("{}")
     (folder / "figures" / "iqm.svg").write_text("<svg/>")
-    for name, value in (("ROOT", tmp_path), ("RESULTS", folder.parent), ("SUITE", folder)):
+    (folder / "report.html").write_text("<html/>")
+    (folder / "report.md").write_text("# Report")
+    places = {"ROOT": tmp_path, "RESULTS": folder.parent, "SUITE": folder, "PAGES": tmp_path / "docs" / "pages"}
+    for name, value in places.items():
         monkeypatch.setattr(readme_suite, name, value)
     text = "![Means](figures/iqm.svg) after [Agarwal et al.](https://arxiv.org/abs/2108.13264)"
     monkeypatch.setattr(benchmarks.report, "readme_part", lambda _: text)
@@ -25,16 +28,17 @@ def suite(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("document", "link"),
+    ("document", "folder", "report"),
     [
-        ("README.md", "benchmarks/results/suite/figures/iqm.svg"),
-        ("docs/pages/index.md", "results/suite/figures/iqm.svg"),
-        ("docs/pages/measured/suite.md", "../results/suite/figures/iqm.svg"),
+        ("README.md", "benchmarks/results/suite", "report.md"),
+        ("docs/pages/index.md", "results/suite", "report.html"),
+        ("docs/pages/measured/suite.md", "../results/suite", "report.html"),
     ],
 )
-def test_links_lead_to_the_results(suite, document, link):
+def test_links_lead_to_the_results(suite, document, folder, report):
     part = suite_part(suite / document)
-    assert part == f"![Means]({link}) after [Agarwal et al.](https://arxiv.org/abs/2108.13264)"
+    assert part.startswith(f"![Means]({folder}/figures/iqm.svg) after [Agarwal et al.](https://arxiv.org/abs/")
+    assert part.endswith(f"\n\n[The whole report]({folder}/{report})")
 
 
 def test_without_results_the_part_says_so(suite, monkeypatch):
