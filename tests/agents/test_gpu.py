@@ -35,6 +35,7 @@ def test_ppo_on_a_gpu(lm_folder, trainable, dtype, tolerance):
     )  # fmt: skip
     _, callback = model._setup_learn(10**6)
     model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+    assert model.policy._static.decoding._recordings
     for sample in model.rollout_buffer.get(16):
         _, log_prob, _ = model.policy.evaluate_actions(sample.observations, sample.actions)
         assert log_prob.device.type == "cuda"
@@ -43,6 +44,35 @@ def test_ppo_on_a_gpu(lm_folder, trainable, dtype, tolerance):
     model.learn(64, callback=ReferenceKLCallback())
     assert any(not th.equal(value, before[name]) for name, value in model.policy.state_dict().items())
     assert next(load_language_model(lm_folder).parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize("value", ["shared", "separate"])
+def test_recorded_rollouts_equal_those_without_recording(lm_folder, value):
+    """The same random numbers give the same actions, before and after the weights were changed."""
+    rollouts = []
+    for decode in ("eager", "static", "graph"):
+        venv = make_lm_vec_env(
+            "TextGen-v0", n_envs=4, seed=0,
+            env_kwargs={"model": lm_folder, "dataset": ["the good", "a bad was"] * 5, "reward": "distinct",
+                        "max_prompt_tokens": 8, "max_new_tokens": 6},
+        )  # fmt: skip
+        model = PPO(
+            LMActorCriticPolicy, venv, n_steps=8, batch_size=16, n_epochs=1, gamma=1.0, seed=0, device="cuda",
+            rollout_buffer_class=SequenceRolloutBuffer,
+            policy_kwargs={"model": lm_folder, "value": value, "decode": decode},
+        )  # fmt: skip
+        _, callback = model._setup_learn(10**6)
+        actions = []
+        for change in (1.0, 1.0, 1.1):
+            with th.no_grad():
+                for parameter in model.policy.parameters():
+                    parameter.mul_(change)
+            model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+            actions.append(model.rollout_buffer.actions.copy())
+        rollouts.append(actions)
+    for others in rollouts[1:]:
+        for mine, theirs in zip(rollouts[0], others, strict=True):
+            assert (mine == theirs).mean() > 0.95  # a number at the edge of an interval may fall on either side
 
 
 @pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
