@@ -122,6 +122,11 @@ def measured(system: str, workload: Workload) -> dict[str, Any]:
     return _in_fresh_process("measure", system, json.dumps(dataclasses.asdict(workload)), threads=workload.threads)
 
 
+def roofs_measured(workload: Workload) -> dict[str, Any]:
+    """What :func:`benchmarks.roofs.measure_roofs` returns, measured in a process of its own."""
+    return _in_fresh_process("roofs", json.dumps(dataclasses.asdict(workload)), threads=workload.threads)
+
+
 def _in_fresh_process(task: str, *arguments: str, threads: int = 0) -> dict[str, Any]:
     """Run a task of ``benchmarks.worker`` and read its result.
 

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.worker prepare MODEL FOLDER`` saves the model that all systems use;
 ``python -m benchmarks.worker measure SYSTEM WORKLOAD_JSON`` runs one system;
-``python -m benchmarks.worker replay_memory WORKLOAD_JSON`` measures replay buffers.
+``python -m benchmarks.worker replay_memory WORKLOAD_JSON`` measures replay buffers;
+``python -m benchmarks.worker roofs WORKLOAD_JSON`` measures what the workload's device can do.
 """
 
 from __future__ import annotations
@@ -59,6 +60,13 @@ def replay_memory(workload: Workload) -> dict[str, Any]:
     return {"rows": measure_replay_memory(workload)}
 
 
+def roofs(workload: Workload) -> dict[str, Any]:
+    """What :func:`benchmarks.roofs.measure_roofs` returns."""
+    from benchmarks.roofs import measure_roofs
+
+    return measure_roofs(workload.device)
+
+
 def find_system(algorithm: str, name: str) -> Callable[[Workload], Outcome]:
     """A system of ``"ppo"``, ``"dqn"`` or ``"dialogue"``; what follows a slash in its name says how it is set."""
     system = name.partition("/")[0]
@@ -79,7 +87,8 @@ def main() -> None:
     else:
         workload = Workload(**json.loads(arguments[-1]))
         pin(workload.threads)
-        result = measure(arguments[0], workload) if task == "measure" else replay_memory(workload)
+        tasks = {"replay_memory": replay_memory, "roofs": roofs}
+        result = measure(arguments[0], workload) if task == "measure" else tasks[task](workload)
     print(json.dumps(result))
 
 
