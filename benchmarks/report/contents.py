@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.evaluation.estimates import Estimate
 from benchmarks.machine import PACKAGES
+from benchmarks.report import statistics
 from benchmarks.report.analysis import Analysis
 from benchmarks.report.formats import counted, duration, interval, labels, listed, memory, number, with_interval
 from benchmarks.report.gpu import gpu_devices, gpu_files
@@ -38,10 +39,12 @@ def contents(grid: Grid, analysis: Analysis) -> dict[str, Any]:
         "cost": cost_table(grid),
         "machines": machines(grid),
         "commits": commits(grid),
+        "changed": any(commit.endswith("+") for commit, _ in commits(grid)),
         "gpu": {"devices": gpu_devices(grid), "files": gpu_files(grid)},
         "commands": commands(grid),
         "missing": missing_rows(grid),
         "problems": problems(grid),
+        "resamples": f"{statistics.N_RESAMPLES:,}",
         "run_command": grid.suite["command"],
         "report_command": f"python -m benchmarks report {shlex.quote(_shown_folder(grid))}",
     }
@@ -55,9 +58,10 @@ def introduction(grid: Grid) -> list[str]:
     wall, processor = (sum(cell[key] for cell in cells) for key in ("seconds", "processor_seconds"))
     dates = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return [
-        f"{counted(len(grid.algorithms), 'algorithm')} ({labels(grid.algorithms)}) trained the model {suite['model']} "
-        f"on {counted(len(grid.cases), 'case')}, with {counted(len(grid.seeds), 'seed')} each, and were measured on "
-        f"held-out prompts beside {counted(len(grid.baselines), 'baseline')} ({labels(grid.baselines)}).",
+        f"The set {suite['set']} trains the model {suite['model']} on {counted(len(grid.cases), 'case')} with "
+        f"{counted(len(grid.algorithms), 'algorithm')} ({labels(grid.algorithms)}), {counted(len(grid.seeds), 'seed')} "
+        "each, and measures the outcome on held-out prompts, beside "
+        f"{counted(len(grid.baselines), 'baseline')} ({labels(grid.baselines)}).",
         f"{len(cells):,} of {counted(len(grid.declared()), 'cell')} are finished; a cell is one algorithm or baseline "
         f"with one seed on one case. Their wall times add up to {duration(wall)}, their processor times to "
         f"{duration(processor)}; they ended on {dates}.",
@@ -67,16 +71,20 @@ def introduction(grid: Grid) -> list[str]:
 def findings(grid: Grid, analysis: Analysis) -> list[str]:
     """What stands out, in sentences that say no more than the intervals do."""
     iqm = analysis.together.iqm
+    sentences = []
+    if absent := [name for name in grid.algorithms if name not in analysis.algorithms]:
+        sentences.append(f"Without a cell that can be compared, and left out of what follows: {labels(absent)}.")
     if not iqm:
-        return ["No case was finished by all algorithms so far: they are compared in pairs only."]
+        return [*sentences, "No case was finished by all algorithms so far: they are compared in pairs only."]
     best, *others = sorted(iqm, key=lambda name: iqm[name].mean, reverse=True)
-    cases = analysis.together.cases
-    sentences = [
-        f"On the {counted(len(cases), 'case')} that all algorithms ran on, the interquartile mean of the normalised "
-        f"score is highest for {style(best).label}: {with_interval(iqm[best])}."
-    ]
-    close = [name for name in others if _overlap(iqm[best], iqm[name])]
-    if close:
+    cases = counted(len(analysis.together.cases), "case")
+    sentences.append(
+        f"On the {cases} that {labels(analysis.algorithms)} ran on, the interquartile mean of the normalised score is "
+        f"highest for {style(best).label}: {with_interval(iqm[best])}."
+    )
+    if not all(map(interval, iqm.values())):
+        return [*sentences, "A case has a single run, so there is no interval, and differences may be chance."]
+    if close := [name for name in others if _overlap(iqm[best], iqm[name])]:
         sentences.append(f"Its interval overlaps with {'that' if len(close) == 1 else 'those'} of {labels(close)}.")
     return sentences
 
@@ -206,13 +214,17 @@ def cost_table(grid: Grid) -> Section:
         }
         for case, info in grid.cases.items()
     ]
-    totals = [duration(sum(cell["seconds"] for case in grid.cases for cell in grid.of(case, name))) for name in names]
+    totals = [_total_time([cell for case in grid.cases for cell in grid.of(case, name)]) for name in names]
     return {
         "algorithms": _labels(grid.algorithms),
         "baselines": _labels(grid.baselines),
         "rows": rows,
         "totals": totals,
     }
+
+
+def _total_time(cells: list[CellResult]) -> str:
+    return duration(sum(cell["seconds"] for cell in cells)) if cells else ""
 
 
 def _cost_cell(cells: list[CellResult]) -> Section:
@@ -289,8 +301,6 @@ def problems(grid: Grid) -> list[str]:
         found.append(f"Left out, because suite.json does not declare them: {listed(grid.strangers)}.")
     if grid.undefined:
         found.append(f"Left out, because their score is not defined: {listed(grid.undefined)}.")
-    if any(commit.endswith("+") for commit, _ in commits(grid)):
-        found.append("A commit with a + had changed files beside it when its cells ran.")
     if len(grid.seeds) == 1:
         found.append("There is one seed: no interval can be given, and differences may be chance.")
     elif len(grid.seeds) < 5:
@@ -303,8 +313,8 @@ def _labels(names: list[str]) -> list[str]:
 
 
 def _overlap(one: Estimate, other: Estimate) -> bool:
-    ends = (one.low, one.high, other.low, other.high)
-    return None in ends or (one.low <= other.high and other.low <= one.high)  # type: ignore[operator]
+    """Whether two intervals that are there have a number in common."""
+    return one.low <= other.high and other.low <= one.high  # type: ignore[operator]
 
 
 def _shown_folder(grid: Grid) -> str:

@@ -60,9 +60,10 @@ def _comparisons(grid: Grid, analysis: Analysis) -> list[Drawing]:
     together = analysis.together
     counts = {name: f" ({len(cases)})" for name, cases in analysis.own_cases.items()}
     label = "interquartile mean, each on the number of cases in brackets"
-    found = [
-        Drawing("iqm-own-cases", f"Bars: {label}", figures.bars("iqm-own-cases", analysis.own_iqm, {}, label, counts))
-    ]
+    found = []
+    if analysis.own_iqm:
+        bars = figures.bars("iqm-own-cases", analysis.own_iqm, {}, label, counts)
+        found.append(Drawing("iqm-own-cases", f"Bars: {label}", bars))
     if together.cases:
         profiles = figures.profiles(together.profiles, together.thresholds)
         efficiency = figures.efficiency(together.efficiency, SHARES)

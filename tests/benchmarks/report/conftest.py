@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,19 +45,22 @@ def cell(key: Key, score: float | None, **values: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def write_folder(tmp_path: Path) -> Callable[..., Path]:
-    """A function that writes a folder of results: cases, scores by case, algorithm and seed, and the seeds."""
+    """:func:`write_results` into a temporary folder."""
+    return functools.partial(write_results, tmp_path)
 
-    def write(cases: list[dict[str, Any]], scores: Mapping[Key, float | None], seeds: Iterable[int] = (0, 1)) -> Path:
-        folder = tmp_path / "results" / "suite"
-        folder.mkdir(parents=True)
-        suite = {"set": "suite", "model": "tiny", "device": "cpu", "seeds": list(seeds), "cases": cases}
-        command = "python -m benchmarks run"
-        (folder / "suite.json").write_text(json.dumps({**suite, "machine": MACHINE, "command": command}))
-        for key, score in scores.items():
-            put(folder, cell(key, score))
-        return folder
 
-    return write
+def write_results(
+    root: Path, cases: list[dict[str, Any]], scores: Mapping[Key, float | None], seeds: Iterable[int] = (0, 1)
+) -> Path:
+    """Write a folder of results with scores by case, algorithm and seed."""
+    folder = root / "results" / "suite"
+    folder.mkdir(parents=True)
+    suite = {"set": "suite", "model": "tiny", "device": "cpu", "seeds": list(seeds), "cases": cases}
+    command = "python -m benchmarks run"
+    (folder / "suite.json").write_text(json.dumps({**suite, "machine": MACHINE, "command": command}))
+    for key, score in scores.items():
+        put(folder, cell(key, score))
+    return folder
 
 
 def put(folder: Path, result: dict[str, Any]) -> Path:
@@ -67,6 +71,8 @@ def put(folder: Path, result: dict[str, Any]) -> Path:
     return file
 
 
-@pytest.fixture(autouse=True)
-def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "N_RESAMPLES", 100)
+@pytest.fixture(scope="module", autouse=True)
+def _few_resamples() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "N_RESAMPLES", 100)
+        yield

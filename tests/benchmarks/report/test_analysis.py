@@ -1,0 +1,124 @@
+"""Comparisons stay on common cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rliable")
+
+from benchmarks.report.analysis import analyse
+from benchmarks.report.contents import apart, findings, iqm_rows, missing_rows, problems, score_table
+from benchmarks.report.grid import read_grid
+
+from .conftest import case, cell, put
+
+Write = Callable[..., Path]
+
+
+def _scores(case: str, name: str, *values: float) -> dict[tuple[str, str, int], float]:
+    return {(case, name, seed): value for seed, value in enumerate(values)}
+
+
+@pytest.fixture
+def folder(write_folder: Write) -> Path:
+    """PPO and DQN on ``a``; PPO on ``b`` too, where NLPO is declared and did not end."""
+    cases = [case("a", ["ppo", "dqn"], ["untrained", "random"]), case("b", ["ppo", "nlpo"], ["untrained", "oracle"])]
+    scores = {
+        **_scores("a", "ppo", 1.5, 1.5), **_scores("a", "dqn", 1.25, 1.75), **_scores("a", "untrained", 1.0, 1.0),
+        **_scores("a", "random", 0.5, 0.5), **_scores("b", "ppo", 2.0, 2.0), **_scores("b", "untrained", 1.0, 1.0),
+        **_scores("b", "oracle", 2.0),
+    }  # fmt: skip
+    return write_folder(cases, scores)
+
+
+def test_algorithms_are_compared_on_common_cases_only(folder: Path) -> None:
+    analysis = analyse(read_grid(folder))
+    assert analysis.algorithms == ["ppo", "dqn"]
+    assert analysis.together.cases == ["a"]
+    assert {name: each.mean for name, each in analysis.together.iqm.items()} == {"ppo": 0.5, "dqn": 0.5}
+    assert {name: each.mean for name, each in analysis.together.baselines.items()} == {"random": -0.5}
+    assert analysis.own_cases == {"ppo": ["a", "b"], "dqn": ["a"]}
+    assert analysis.own_iqm["ppo"].mean == 0.75  # (0.5 + 1) / 2
+    assert analysis.pair_cases == {("ppo", "dqn"): 1, ("dqn", "ppo"): 1}
+    assert analysis.improvement["ppo", "dqn"].mean == 0.5
+
+
+def test_both_directions_of_a_pair_add_up(folder: Path) -> None:
+    put(folder, cell(("a", "dqn", 1), 1.4))
+    there, back = (analyse(read_grid(folder)).improvement[pair] for pair in (("ppo", "dqn"), ("dqn", "ppo")))
+    assert (there.mean, back.mean) == (1.0, 0.0)
+    assert (there.low, there.high, back.low, back.high) == (1.0, 1.0, 0.0, 0.0)
+
+
+def test_efficiency_ends_at_the_last_measurement(folder: Path) -> None:
+    together = analyse(read_grid(folder)).together
+    assert together.efficiency["ppo"][0][[0, 10, -1]].tolist() == [0.0, 0.25, 0.5]
+    assert together.profiles["ppo"][0][0] == 1.0 and together.profiles["ppo"][0][-1] == 0.0
+
+
+def test_normalised_means_have_normalised_intervals(folder: Path) -> None:
+    analysis = analyse(read_grid(folder))
+    raw, normalised = analysis.means["a", "dqn"], analysis.normalised["a", "dqn"]
+    assert raw.low is not None and normalised.low == pytest.approx(raw.low - 1.0)
+
+
+def test_nothing_in_common_is_said(write_folder: Write) -> None:
+    cases = [case("a", ["ppo"]), case("b", ["dqn"])]
+    scores = {**_scores("a", "ppo", 1.5), **_scores("b", "dqn", 1.5), **_scores("a", "untrained", 1.0)}
+    grid = read_grid(write_folder(cases, {**scores, **_scores("b", "untrained", 1.0)}))
+    analysis = analyse(grid)
+    assert analysis.together.cases == [] and analysis.improvement == {}
+    assert findings(grid, analysis) == [
+        "No case was finished by all algorithms so far: they are compared in pairs only."
+    ]
+
+
+def test_what_is_missing_is_shown_as_missing(folder: Path) -> None:
+    grid = read_grid(folder)
+    table = score_table(grid, analyse(grid))
+    absent = [[cell["absent"] for cell in row["cells"]] for row in table["rows"]]
+    assert absent == [["", "", "", "", "", ""], ["", "", "missing", "", "", ""]]
+    assert [cell["value"] for cell in table["rows"][1]["cells"]] == ["2.00", "", "", "1.00", "", "2.00"]
+    assert table["rows"][1]["cells"][-1]["note"] == "1 of 2 seeds"
+    assert [cell["highest"] for cell in table["rows"][1]["cells"]] == [True, "", "", False, "", False]
+    rows = missing_rows(grid)
+    assert [(row["case"], row["label"], row["seeds"]) for row in rows] == [
+        ("Case b", "NLPO", "0 and 1"),
+        ("Case b", "oracle", "1"),
+    ]
+    assert rows[0]["command"] == "python -m benchmarks run --set suite --only 'b/nlpo/*'"
+
+
+def test_which_cases_are_left_out_is_said(folder: Path) -> None:
+    grid = read_grid(folder)
+    assert apart(grid, analyse(grid)) == ["DQN is not declared for: Case b.", "NLPO is not declared for: Case a."]
+    assert [row["cases"] for row in iqm_rows(grid, analyse(grid))] == [2, 1]
+
+
+def test_findings_say_that_intervals_overlap(folder: Path) -> None:
+    grid = read_grid(folder)
+    absent, highest, close = findings(grid, analyse(grid))
+    assert absent.endswith("left out of what follows: NLPO.")
+    assert "On the 1 case that PPO and DQN ran on" in highest and "highest for PPO: 0.50" in highest
+    assert close == "Its interval overlaps with that of DQN."
+    put(folder, cell(("a", "dqn", 0), 1.0))
+    put(folder, cell(("a", "dqn", 1), 1.1))
+    grid = read_grid(folder)
+    assert len(findings(grid, analyse(grid))) == 2
+
+
+def test_findings_without_intervals_say_so(write_folder: Write) -> None:
+    scores = {**_scores("a", "ppo", 1.5), **_scores("a", "dqn", 1.2), **_scores("a", "untrained", 1.0)}
+    grid = read_grid(write_folder([case("a", ["ppo", "dqn"])], scores))
+    assert findings(grid, analyse(grid))[-1].startswith("A case has a single run, so there is no interval")
+
+
+def test_a_reader_is_warned(folder: Path) -> None:
+    put(folder, cell(("a", "ppo", 7), 2.0))
+    put(folder, cell(("a", "ppo", 1), 1.5, settings={"seed": 1, "train": {"steps": 5}}))
+    told = " ".join(problems(read_grid(folder)))
+    assert "2 seeds: intervals from so few are too narrow" in told
+    assert "a/ppo/7" in told and "PPO on Case a" in told
