@@ -160,21 +160,22 @@ class Cell:
         """
         name = algorithm or self.algorithm
         own = dict(self.case.algorithms[name])
-        env_kwargs = {**self.case.env_kwargs, **own.pop("env_kwargs", {})}
-        steps = self.case.steps
-        common = {"steps": steps, "checkpoint_every": steps, "eval_prompts": self.measuring.eval_prompts, "threads": 1}
-        return make_config(
-            self.case.env_id,
-            task=self.case.task,
-            dataset=self.case.dataset,
-            reward=self.case.reward,
-            algorithm=name,
-            model=self.measuring.model,
-            device=self.measuring.device,
-            seed=self.seed,
-            env_kwargs=env_kwargs,
-            **{**common, **own},
-        )
+        values = {
+            "env_id": self.case.env_id,
+            "task": self.case.task,
+            "dataset": self.case.dataset,
+            "reward": self.case.reward,
+            "algorithm": name,
+            "model": self.measuring.model,
+            "device": self.measuring.device,
+            "env_kwargs": {**self.case.env_kwargs, **own.pop("env_kwargs", {})},
+            "steps": self.case.steps,
+            "checkpoint_every": self.case.steps,
+            "eval_prompts": self.measuring.eval_prompts,
+            "threads": 1,
+            **own,
+        }
+        return dataclasses.replace(_resolved(json.dumps(values)), seed=self.seed)
 
     def supervised_config(self) -> TrainConfig:
         """The settings of the run whose policy supervised learning begins with: ``like`` names its algorithm."""
@@ -260,6 +261,12 @@ def digest_of_model(model: str) -> str:
     for file in files:
         digest.update(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest() if files else model
+
+
+@functools.cache
+def _resolved(values: str) -> TrainConfig:
+    """The settings of runs of all seeds, out of JSON; reading recipes takes its time."""
+    return make_config(**json.loads(values))
 
 
 def _read(file: Path) -> dict[Any, Any]:

@@ -68,7 +68,7 @@ def _run(
     check_device(device)
     from benchmarks.engines.local import LocalEngine
 
-    local = LocalEngine(settings.jobs or (None if device == "cpu" else 1))
+    local = LocalEngine(1 if settings.jobs is None and device != "cpu" else settings.jobs)
     return run(benchmark, cells, folder, local, command, Progress(console, local.jobs))
 
 

@@ -57,8 +57,14 @@ class ResultsFolder:
         """Make the folder, write ``suite.json``, and remove what a killed run left half-written.
 
         Raises:
-            ConfigurationError: The folder cannot be written.
+            ConfigurationError: The folder cannot be written, or has the results of another set.
+            DataError: Its ``suite.json`` is damaged.
         """
+        if self.suite.exists() and (there := self.read_suite()["set"]) != benchmark.name:
+            raise ConfigurationError(
+                f"{str(self.path)!r} has the results of the set {there!r}; got {benchmark.name!r}. Choose another "
+                "folder with --out."
+            )
         try:
             for case in benchmark.cases:
                 folder = self.cells / case.name

@@ -35,13 +35,14 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         LMEnvsError: Anything else that the cell's settings cannot do.
     """
     from benchmarks.machine import describe_machine
+    from benchmarks.suite.results import KEYS
 
     device = cell.measuring.device
     start, processor = time.perf_counter(), time.process_time()
     forgot = _forget_peak(device)
     with _one_thread():
         found = _run(cell)
-    return {
+    result = {
         "case": cell.case.name,
         "algorithm": cell.algorithm,
         "seed": cell.seed,
@@ -55,6 +56,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
         "peak_memory": _peak(device) if forgot else None,
         "machine": describe_machine(device),
     }
+    return {key: result[key] for key in KEYS}
 
 
 def run(
