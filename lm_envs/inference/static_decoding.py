@@ -66,7 +66,7 @@ class StaticDecoding:
         self._pool = th.cuda.graph_pool_handle() if record else None
 
     def clear(self) -> None:
-        """Forget all prefixes, for example because the weights have changed. Memory and recordings stay."""
+        """Forget all prefixes; to be called when weights have changed. Memory and recordings stay."""
         for cache in self.caches:
             cache.clear()
         self._ahead[:] = 0
@@ -98,8 +98,6 @@ class StaticDecoding:
             raise
 
     def _results(self, inputs: Inputs, head: Head, settings: Hashable) -> th.Tensor:
-        for model in self.models:
-            model.refresh()
         known = self.caches[0].lengths + self._ahead
         if not known.any():
             self._seen.follow(inputs["input_ids"], inputs["attention_mask"], self._seen.capacity)
