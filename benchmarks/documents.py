@@ -14,7 +14,7 @@ from benchmarks.readme_answers import labels_part, question_learning_part, text_
 from benchmarks.readme_cells import ROOT
 from benchmarks.readme_feedback import over_optimisation_part, rlhf_part
 from benchmarks.readme_learning import dialogue_acts_part, dialogue_learning_part, learning_part, value_learning_part
-from benchmarks.readme_scale import gpu_part, scaling_part, sizes_part
+from benchmarks.readme_scale import gpu_part, roofline_part, scaling_part, sizes_part
 from benchmarks.readme_speed import dialogue_throughput_part, dqn_part, peers_part, short_speed_part, throughput_part
 from benchmarks.readme_suite import suite_part
 
@@ -36,6 +36,7 @@ PARTS: dict[str, Callable[[Path], str]] = {
     "lengths": sizes_part("lengths"),
     "envs": sizes_part("envs"),
     "models": sizes_part("models"),
+    "roofline": roofline_part,
     "scaling": scaling_part,
     "gpu": gpu_part,
     "suite": suite_part,

@@ -49,6 +49,31 @@ def scaling_part(_: Path) -> str:
     return "\n".join([*lines, *(f"| {row['name']} | {_spread(row)} |" for row in result["ratios"])])
 
 
+def roofline_part(document: Path) -> str:
+    """The table and the figure of ``roofline.json``, a result of ``python -m benchmarks roofline``."""
+    if not (RESULTS / "roofline.json").exists():
+        return _unmeasured("python -m benchmarks roofline --json benchmarks/results/roofline.json")
+    result = read("roofline.json")
+    settings, roofs = result["settings"], result["roofs"]
+    products = f"{roofs['float32'] / 1e9:,.0f} GFLOP/s in float32 and {roofs['bfloat16'] / 1e9:,.0f} in bfloat16"
+    lines = [
+        f"`{settings['model']}`, {settings['dtype']}, median of {settings['rounds']} rounds on {machine(result)}. A "
+        f"large matrix product reaches {products}, a large copy {roofs['bytes'] / 1e9:,.1f} GB/s:",
+        "",
+    ]
+    if (RESULTS / "roofline.svg").exists():
+        lines += [f"![Operations a second against operations for a byte]({_picture(document, 'roofline.svg')})", ""]
+    lines += ["| prompt + new | phase | GFLOP | GB | FLOP/byte | seconds | GFLOP/s | roof | roof is | reached |"]
+    lines += ["|---" * 10 + "|"]
+    return "\n".join([*lines, *map(_roofline_row, result["phases"])])
+
+
+def _roofline_row(row: dict[str, Any]) -> str:
+    work = f"{row['flops'] / 1e9:,.1f} | {row['bytes'] / 1e9:,.2f} | {row['intensity']:,.1f}"
+    speed = f"{row['seconds']['median']:.3f} | {row['flops_per_second'] / 1e9:,.1f} | {row['roof'] / 1e9:,.1f}"
+    return f"| {row['length']} | {row['phase']} | {work} | {speed} | {row['roof_is']} | {100 * row['share']:.0f}% |"
+
+
 def gpu_part(_: Path) -> str:
     """The tables of ``throughput_gpu_*.json``: results of ``python -m benchmarks throughput --device cuda``."""
     files = sorted(path.name for path in RESULTS.glob("throughput_gpu_*.json"))

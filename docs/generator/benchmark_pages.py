@@ -10,18 +10,13 @@ from unittest import mock
 
 from benchmarks.__main__ import COMMANDS
 from docs.generator.command_pages import WIDTH
-from docs.generator.copied_files import ROOT
 from docs.generator.page import Page
+from docs.generator.suite_cases import cases_page
 
 
 def benchmark_pages() -> list[Page]:
-    """One page for each command that the dispatcher knows."""
-    return [_page(name, module, purpose) for name, (module, purpose) in COMMANDS.items() if _exists(module)]
-
-
-def _exists(module: str) -> bool:
-    path = ROOT / module.replace(".", "/")
-    return path.with_suffix(".py").exists() or path.is_dir()
+    """One page for each command that the dispatcher knows, and one with the cases of the suite."""
+    return [*(_page(name, module, purpose) for name, (module, purpose) in COMMANDS.items()), cases_page()]
 
 
 def _page(name: str, module: str, purpose: str) -> Page:

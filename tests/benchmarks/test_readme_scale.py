@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import readme_cells, readme_scale
-from benchmarks.readme_scale import gpu_part, scaling_part, sizes_part
+from benchmarks.readme_scale import gpu_part, roofline_part, scaling_part, sizes_part
 from benchmarks.scaling import compare, summarise
 from benchmarks.speed_report import summarise_speed
 
@@ -43,6 +43,7 @@ def put(folder: Path, name: str, **result: Any) -> None:
     [
         (sizes_part("lengths"), "Not measured yet: `python -m benchmarks speed lengths --json"),
         (scaling_part, "Not measured yet: `python -m benchmarks scaling --json"),
+        (roofline_part, "Not measured yet: `python -m benchmarks roofline --json"),
         (gpu_part, "Nothing was measured on a GPU"),
     ],
 )
@@ -75,3 +76,12 @@ def test_scaling(results):
     put(results, "scaling.json", summary=summarise(runs), ratios=compare(runs))
     text = scaling_part(PAGE)
     assert "| 2 | 20 | 16 | 9 | 5.0% |" in text and "| end_to_end, 2 ranks / 1 | 2.00 (2.00 to 2.00) |" in text
+
+
+def test_roofline(results):
+    phase = {"length": "16+32", "phase": "update", "flops": 5e9, "bytes": 1e9, "intensity": 5.0, "share": 0.5}
+    phase |= {"seconds": {"median": 0.25}, "flops_per_second": 2e10, "roof": 4e10, "roof_is": "bandwidth"}
+    put(results, "roofline.json", roofs={"float32": 5e10, "bfloat16": 7e10, "bytes": 8e9}, phases=[phase])
+    text = roofline_part(PAGE)
+    assert "reaches 50 GFLOP/s in float32 and 70 in bfloat16, a large copy 8.0 GB/s:" in text
+    assert text.endswith("| 16+32 | update | 5.0 | 1.00 | 5.0 | 0.250 | 20.0 | 40.0 | bandwidth | 50% |")

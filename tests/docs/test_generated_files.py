@@ -13,6 +13,7 @@ import agents
 import lm_envs
 from agents.cli import app
 from agents.recipes.algorithms import ALGORITHMS
+from benchmarks.__main__ import COMMANDS
 from docs.generator import generated_files
 from docs.generator.class_pages import section_of
 from lm_envs import models, rewards, tasks, wrappers
@@ -44,6 +45,7 @@ def test_every_name_has_a_page(site):
         "models": models.aliases(),
         "algorithms": ALGORITHMS,
         "commands": get_command(app).commands,
+        "benchmarks": [*COMMANDS, "cases"],
     }
     for folder, names in expected.items():
         missing = [name for name in names if f"reference/{folder}/{name}.md" not in site]
