@@ -53,8 +53,7 @@ class GradientAverage:
             if parameter.grad is None or self.share == 0:
                 part.zero_()
             else:
-                part.copy_(parameter.grad)
-        self._gradients.mul_(self.share)
+                th.mul(parameter.grad, self.share, out=part)
         self._present.copy_(th.tensor([float(parameter.grad is not None) for parameter in self._parameters]))
         self._ranks.sum_in_place(self._message)
         for parameter, part, count in zip(self._parameters, self._parts, self._present.tolist(), strict=True):
