@@ -53,8 +53,8 @@ def data_parallel(model: Algorithm, timeout: float = 1800.0) -> Algorithm:
       latest at the end of the rollout. :class:`~agents.ReferenceKLCallback` measures the mean over the ranks.
     - **Rank 0 alone logs and saves.** Call ``save`` on every rank: the others wait until it is done. Checkpoints,
       evaluations and progress bars of Stable-Baselines3 run on rank 0; so do callbacks with an attribute
-      ``only_rank_0 = True``, which must not change what is learned. One that changes it by what it measures on a rollout
-      has to measure the same everywhere: see :func:`agents.parallel.ranks.mean_over_ranks`.
+      ``only_rank_0 = True``, which must not change what is learned. One that changes it by what it measures on a
+      rollout has to measure the same everywhere: see :func:`agents.parallel.ranks.mean_over_ranks`.
     - **Devices**: gloo on CPU; on GPUs nccl, with ``device=f"cuda:{os.environ['LOCAL_RANK']}"``. Without a GPU give
       each rank a core: ``OMP_NUM_THREADS=1``, which torchrun sets.
 
