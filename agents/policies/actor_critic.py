@@ -259,6 +259,12 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         if mode:
             self._mark_changed()
 
+    def _apply(self, *args: Any, **kwargs: Any) -> Any:
+        """What ``to``, ``cuda`` and ``cpu`` call; tensors may lie elsewhere afterwards."""
+        if self._static is not None:
+            self._static.weights_may_have_moved()
+        return super()._apply(*args, **kwargs)
+
     # -- learning ---------------------------------------------------------------------------------------------------
 
     def evaluate_actions(  # type: ignore[override]

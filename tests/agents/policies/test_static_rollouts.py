@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, PPO
 
@@ -211,6 +212,10 @@ def test_weights_that_moved_are_recorded_anew(lm_folder):
     policy.set_training_mode(False)
     policy(tensors)
     assert forgotten == [True]
+    kept = [parameter.data for parameter in policy.parameters()]  # else the same memory may be handed out again
+    policy.double().float()
+    policy(tensors)
+    assert forgotten == [True, True] and kept
 
 
 def test_copies_and_zips_keep_the_way_to_decode(lm_folder, tmp_path):
@@ -228,11 +233,13 @@ def test_static_steps_go_with_the_kl_callback(lm_folder):
 def test_impossible_wishes(lm_folder, bert_folder):
     with pytest.raises(UnknownNameError, match="decode"):
         make_model(lm_folder, "statics")
-    if not th.cuda.is_available():
-        with pytest.raises(ConfigurationError, match="torch finds no CUDA device here"):
-            make_model(lm_folder, "graph")
+    with pytest.raises(ConfigurationError, match="decode='graph' records CUDA graphs; here .* 'cpu'"):
+        make_model(lm_folder, "graph").learn(8)
     with pytest.raises(TypeError, match="decode"):
         make_model(lm_folder, "static", policy=LMNLPOPolicy)
+    tokens = {"input_ids": spaces.Box(0, 63, (12,), np.int32), "attention_mask": spaces.Box(0, 1, (12,), np.int8)}
+    with pytest.raises(ConfigurationError, match="texts stay the same while actions are chosen"):
+        LMActorCriticPolicy(spaces.Dict(tokens), spaces.Discrete(3), lambda _: 0.0, model=bert_folder, decode="static")
 
 
 def test_models_that_wait_are_run_as_ever_or_refused(lm_folder, monkeypatch, caplog):
