@@ -13,13 +13,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from agents.callbacks.reference_kl import PASS_TOKENS
 from benchmarks.workload import Workload
 from lm_envs.errors import ConfigurationError
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
 ITEM_BYTES = {"float32": 4, "bfloat16": 2}
 ADAM_BYTES = 28  # of a weight: read it, its gradient and two moments; write it and the moments, in float32
-SCORING_TOKENS = 16_384  # in a pass of agents.ReferenceKLCallback
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class WorkCounts:
     def scoring(self, workload: Workload) -> Work:
         """The reference reads all sequences, in passes."""
         length = workload.prompt_tokens + workload.new_tokens
-        passes = math.ceil(workload.n_envs * length / SCORING_TOKENS)
+        pass_tokens = PASS_TOKENS["cuda" if workload.device.startswith("cuda") else "cpu"]
+        passes = math.ceil(workload.n_envs * length / pass_tokens)
         return self.sequences(workload.n_envs / passes, length, workload.new_tokens) * passes
 
     def update(self, workload: Workload) -> Work:

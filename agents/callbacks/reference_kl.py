@@ -133,7 +133,8 @@ class ReferenceKLCallback(BaseCallback):
         store = rollout_sequences(buffer)
         actions = th.as_tensor(buffer.actions.reshape(-1), dtype=th.int64, device=policy.device)
         result = np.empty(actions.shape[0], dtype=np.float32)
-        for chosen in store.parts(rows_at_once(PASS_TOKENS, policy.observation_space)):
+        pass_tokens = PASS_TOKENS.get(policy.device.type, PASS_TOKENS["cuda"])
+        for chosen in store.parts(rows_at_once(pass_tokens, policy.observation_space)):
             packed, indices = store.pack(chosen, policy.device)
             with self._reference.adapter_off():
                 hidden = packed.transition_hidden(self._reference)
@@ -143,7 +144,8 @@ class ReferenceKLCallback(BaseCallback):
         return result.reshape(buffer.log_probs.shape)
 
 
-PASS_TOKENS = 16_384  # tokens, padding included, that the reference scores in one pass
+PASS_TOKENS = {"cpu": 2**12, "cuda": 2**14}
+"""Tokens, padding included, that the reference scores in one pass: what a core's caches hold, what fills a GPU."""
 
 
 def _mean_episode_sum(values: np.ndarray, starts: np.ndarray, dones: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 
 from agents import LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer, make_lm_vec_env
+from agents.callbacks import reference_kl
 from agents.callbacks.reference_kl import _mean_episode_sum
 from lm_envs import load_language_model
 from lm_envs.errors import ConfigurationError
@@ -83,6 +84,15 @@ def test_penalty_is_the_log_ratio_to_the_plain_reference_pass(lm_folder, buffer,
             expected[step, env] = before.rewards[step, env] - 0.5 * (buffer.log_probs[step, env] - log_prob)
     assert np.allclose(buffer.rewards, expected, atol=1e-3)
     assert not np.allclose(buffer.rewards, before.rewards, atol=1e-2)
+
+
+def test_scoring_in_several_passes_gives_the_same_numbers(lm_folder, monkeypatch):
+    model, kl = make_model(lm_folder), ReferenceKLCallback(0.5)
+    rollout(model, kl)
+    in_one = kl._reference_log_probs(model.rollout_buffer)
+    monkeypatch.setitem(reference_kl.PASS_TOKENS, "cpu", 16)
+    assert len(model.rollout_buffer.store.parts(16)) > 3
+    np.testing.assert_allclose(kl._reference_log_probs(model.rollout_buffer), in_one, atol=1e-5)
 
 
 def test_advantages_follow_the_changed_rewards(lm_folder):
