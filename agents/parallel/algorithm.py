@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +29,13 @@ class Parallel:
         ranks: The processes.
         gradients: Their gradients' mean.
         is_learning: Whether ``learn`` is under way.
+        target_kl: The algorithm's own limit while an agreed one stands in for it, as long as it updates.
     """
 
     ranks: Ranks
     gradients: GradientAverage
     is_learning: bool = False
+    target_kl: float | None = None
 
     def mean_of_minibatch(self, value: float) -> float:
         """The mean over the joined minibatch of what is a mean over this process's part of it."""
@@ -57,14 +57,10 @@ class DataParallelAlgorithm(BaseAlgorithm):
         try:
             super().learn(*args, **kwargs)  # type: ignore[safe-super]
         finally:
+            self.end_update()
             self._parallel.is_learning = False
         self._compare_parameters()
         return self
-
-    def train(self, *args: Any, **kwargs: Any) -> None:
-        """See the algorithm."""
-        with self._in_step():
-            super().train(*args, **kwargs)  # type: ignore[misc]
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """See the algorithm; rank 0 saves, and the others wait until it has, unless they are learning."""
@@ -104,22 +100,24 @@ class DataParallelAlgorithm(BaseAlgorithm):
         in_step = CallbacksInStep(callbacks_of_rank(callback, ranks), ranks)
         return super()._init_callback(in_step, progress_bar and ranks.is_first)
 
-    @contextmanager
-    def _in_step(self) -> Iterator[None]:
-        """Agree on minibatches and early stops while ``train`` runs."""
+    def begin_update(self) -> None:
+        """From a rollout's end on, minibatches and early stops are agreed on: what ``train`` reads says so."""
         algorithm: Any = self
-        buffer, target_kl = getattr(self, "rollout_buffer", None), getattr(self, "target_kl", None)
+        parallel = self._parallel
+        buffer, parallel.target_kl = getattr(self, "rollout_buffer", None), getattr(self, "target_kl", None)
         if buffer is not None:
-            algorithm.rollout_buffer = MinibatchesInStep(buffer, self._parallel.ranks, self._parallel.gradients)
-        if target_kl is not None:
-            algorithm.target_kl = AgreedThreshold(target_kl, self._parallel.mean_of_minibatch)
-        try:
-            yield
-        finally:
-            if buffer is not None:
-                algorithm.rollout_buffer = buffer
-            if target_kl is not None:
-                algorithm.target_kl = target_kl
+            buffer.get = MinibatchesInStep(buffer, parallel.ranks, parallel.gradients)
+        if parallel.target_kl is not None:
+            algorithm.target_kl = AgreedThreshold(parallel.target_kl, parallel.mean_of_minibatch)
+
+    def end_update(self) -> None:
+        """Undo what :meth:`begin_update` did."""
+        algorithm: Any = self
+        in_step = getattr(getattr(self, "rollout_buffer", None), "get", None)
+        if isinstance(in_step, MinibatchesInStep):
+            algorithm.rollout_buffer.get = in_step.own
+        if self._parallel.target_kl is not None:
+            algorithm.target_kl, self._parallel.target_kl = self._parallel.target_kl, None
 
     def _compare_parameters(self) -> None:
         """Say so where the processes have drifted apart: on unequal processors, or by a callback on one of them."""

@@ -32,6 +32,8 @@ class CallbacksInStep(CallbackList):
         ranks: The processes.
     """
 
+    model: Any  # a DataParallelAlgorithm
+
     def __init__(self, callbacks: list[BaseCallback], ranks: Ranks) -> None:
         super().__init__(callbacks)
         self._ranks = ranks
@@ -43,8 +45,17 @@ class CallbacksInStep(CallbackList):
         super()._on_training_start()
 
     def _on_rollout_start(self) -> None:
+        self.model.end_update()
         self._step = 0
         super()._on_rollout_start()
+
+    def _on_rollout_end(self) -> None:
+        super()._on_rollout_end()
+        self.model.begin_update()
+
+    def _on_training_end(self) -> None:
+        self.model.end_update()
+        super()._on_training_end()
 
     def _on_step(self) -> bool:
         self._step += 1

@@ -10,7 +10,7 @@ from agents.parallel.ranks import Ranks
 
 
 class MinibatchesInStep:
-    """A rollout buffer whose ``get`` yields as many minibatches on every process; else the buffer itself.
+    """Stands in for a rollout buffer's ``get``: yields as many minibatches on every process.
 
     Buffers of whole sequences yield a number of minibatches that depends on the sequences. A process that has none left
     while another has is given its last one again, with the weight 0; each process's weight is its share of the
@@ -20,24 +20,24 @@ class MinibatchesInStep:
         buffer: The rollout buffer.
         ranks: The processes.
         gradients: Told the weight of each minibatch.
+
+    Attributes:
+        own: The buffer's own ``get``.
     """
 
     def __init__(self, buffer: Any, ranks: Ranks, gradients: GradientAverage) -> None:
-        self._buffer = buffer
+        self.own = buffer.get
         self._ranks = ranks
         self._gradients = gradients
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._buffer, name)
-
-    def get(self, batch_size: int | None = None) -> Generator[Any, None, None]:
+    def __call__(self, batch_size: int | None = None) -> Generator[Any, None, None]:
         """Yield the rollout once, in random minibatches.
 
         Args:
             batch_size: Transitions in this process's part of a minibatch; None for all in one.
         """
         samples = None
-        minibatches = self._buffer.get(batch_size)
+        minibatches = self.own(batch_size)
         while True:
             following = next(minibatches, None)
             size = 0 if following is None else len(following.advantages)
