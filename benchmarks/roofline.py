@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -120,15 +121,12 @@ def print_roofline(result: dict[str, Any], console: Console | None = None) -> No
     console.print(f"{settings['model']} on {machine['device']}, {machine['cpu']}, {threads} thread(s)")
     products = f"{roofs['float32'] / 1e9:,.0f} GFLOP/s in float32, {roofs['bfloat16'] / 1e9:,.0f} in bfloat16"
     console.print(f"matrix product: {products}; copy: {roofs['bytes'] / 1e9:,.1f} GB/s")
-    table = Table(title="an iteration, median over rounds")
-    for column in ("length", "phase", "GFLOP", "GB", "FLOP/byte", "seconds", "GFLOP/s", "roof", "roof is", "reached"):
+    table = Table(title="an iteration, median over rounds", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("length", "phase", "GFLOP", "GB", "FLOP/byte", "GFLOP/s", "roof", "roof is", "reached"):
         table.add_column(column, justify="left" if column in ("length", "phase", "roof is") else "right")
     for row in result["phases"]:
         work = [f"{row['flops'] / 1e9:,.1f}", f"{row['bytes'] / 1e9:,.2f}", f"{row['intensity']:,.1f}"]
-        speeds = [
-            f"{row['seconds']['median']:.3f}",
-            *(f"{row[key] / 1e9:,.1f}" for key in ("flops_per_second", "roof")),
-        ]
+        speeds = [f"{row[key] / 1e9:,.1f}" for key in ("flops_per_second", "roof")]
         table.add_row(row["length"], row["phase"], *work, *speeds, row["roof_is"], f"{row['share']:.0%}")
     console.print(table)
 

@@ -34,6 +34,8 @@ def write_figure(result: dict[str, Any], picture: Path) -> Path:
 @in_style
 def draw_roofline(result: dict[str, Any]) -> str:
     """The roof of the dtype that was computed in, and a point for each phase and length."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     figure = new_figure(6.4, 4.0)
     axes = figure.subplots()
     roofs, dtype, phases = result["roofs"], result["settings"]["dtype"], result["phases"]
@@ -44,7 +46,7 @@ def draw_roofline(result: dict[str, Any]) -> str:
     axes.plot(along, roof, color=INK, linewidth=1.4)
     labels = {"ha": "left", "va": "bottom", "fontsize": 8.5}
     axes.text(ridge, roof[-1] * 1.05, f"matrix product, {dtype}: {roof[-1]:,.0f} GFLOP/s", **labels)
-    axes.text(along[0], roof[0] * 1.5, f"copy: {roofs['bytes'] / 1e9:,.1f} GB/s", **labels)
+    axes.text(along[0] * 1.25, roof[0], f"copy: {roofs['bytes'] / 1e9:,.1f} GB/s", **labels)
     lengths = list(dict.fromkeys(row["length"] for row in phases))
     for row in phases:
         axes.plot(
@@ -53,6 +55,10 @@ def draw_roofline(result: dict[str, Any]) -> str:
         )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_minor_locator(NullLocator())
     axes.set_ylim(top=roof[-1] * 2)
     axes.set_xlabel("operations for a byte")
     axes.set_ylabel("GFLOP/s")
