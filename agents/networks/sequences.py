@@ -18,6 +18,7 @@ from lm_envs.inference.transfers import to_device, to_device_together
 
 MIN_SAVING = 0.15  # share of padded positions that splitting a batch must save to be worth a second pass
 MIN_BUCKET_TOKENS = 512  # below this a pass costs its overhead, not its tokens
+CPU_BUCKET_TOKENS = 4096  # larger tensors leave a core's caches, and get their memory from the system anew every time
 
 
 @dataclass
@@ -81,7 +82,7 @@ class PackedSequences:
         return replace(self, input_ids=ids, lengths=observed.cpu().numpy(), rows=rows, _hidden=None)
 
     def _hidden_of_texts(self, model: Any) -> th.Tensor:
-        buckets = _length_buckets(self.lengths)
+        buckets = self._buckets()
         widths = [int(self.lengths[start]) for start, _ in buckets]
         parts = zip(self._computed(model, buckets, widths), buckets, widths, strict=True)
         texts = [
@@ -93,7 +94,7 @@ class PackedSequences:
     def _hidden_at_cursors(self, model: Callable[..., th.Tensor]) -> th.Tensor:
         cursor = self.columns.get("cursor")
         positions = self.positions if cursor is None else cursor.long().flatten()
-        buckets = _length_buckets(self.lengths)
+        buckets = self._buckets()
         widths = [int(self.lengths[start]) for start, _ in buckets]
         hidden = self._computed(model, buckets, widths)
         if len(buckets) == 1:
@@ -105,6 +106,18 @@ class PackedSequences:
         bucket = th.searchsorted(starts, self.rows, right=True) - 1
         within = (self.rows - starts[bucket]) * row_widths[bucket] + positions
         return th.cat(hidden)[offsets[bucket] + within]
+
+    def _buckets(self) -> list[tuple[int, int]]:
+        """Rows from start to stop that go through a model at once; on a CPU few enough to stay in its caches."""
+        buckets = _length_buckets(self.lengths)
+        if self.input_ids.device.type != "cpu":
+            return buckets
+        steps = [max(1, CPU_BUCKET_TOKENS // int(self.lengths[start])) for start, _ in buckets]
+        return [
+            (first, min(first + step, stop))
+            for (start, stop), step in zip(buckets, steps, strict=True)
+            for first in range(start, stop, step)
+        ]
 
     def _computed(
         self, model: Callable[..., th.Tensor], buckets: list[tuple[int, int]], widths: list[int]
