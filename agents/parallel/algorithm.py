@@ -39,8 +39,7 @@ class Parallel:
 
     def mean_of_minibatch(self, value: float) -> float:
         """The mean over the joined minibatch of what is a mean over this process's part of it."""
-        share = self.gradients.share
-        return self.ranks.sum(share * value if share else 0.0)
+        return self.ranks.mean(value, self.gradients.weight)
 
 
 class DataParallelAlgorithm(BaseAlgorithm):
@@ -106,7 +105,7 @@ class DataParallelAlgorithm(BaseAlgorithm):
         parallel = self._parallel
         buffer, parallel.target_kl = getattr(self, "rollout_buffer", None), getattr(self, "target_kl", None)
         if buffer is not None:
-            buffer.get = MinibatchesInStep(buffer, parallel.ranks, parallel.gradients)
+            buffer.get = MinibatchesInStep(buffer, parallel.gradients)
         if parallel.target_kl is not None:
             algorithm.target_kl = AgreedThreshold(parallel.target_kl, parallel.mean_of_minibatch)
 

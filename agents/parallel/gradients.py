@@ -22,18 +22,21 @@ class GradientAverage:
         ranks: The processes.
 
     Attributes:
-        share: This process's weight in the mean; the weights of all sum to 1.
+        weight: How much this process's gradients count, for example the size of its part of a minibatch.
+        has_more: Whether this process wants to go on after this backward pass.
+        anybody_has_more: Whether one of them wanted to, as of the last backward pass.
     """
 
     def __init__(self, parameters: Iterable[th.nn.Parameter], ranks: Ranks) -> None:
-        self.share = 1 / ranks.size
+        self.weight = 1.0
+        self.has_more = self.anybody_has_more = False
         self._ranks = ranks
         distinct = {id(parameter): parameter for parameter in parameters if parameter.requires_grad}
         self._parameters = list(distinct.values())
         sizes = [parameter.numel() for parameter in self._parameters]
-        # gradients one after the other, then for each parameter whether it has one
-        self._message = th.zeros(sum(sizes) + len(sizes), device=self._parameters[0].device)
-        self._gradients, self._present = self._message.split([sum(sizes), len(sizes)])
+        # gradients one after the other, then for each parameter whether it has one, then weight and whether to go on
+        self._message = th.zeros(sum(sizes) + len(sizes) + 2, device=self._parameters[0].device)
+        self._gradients, self._flags = self._message.split([sum(sizes), len(sizes) + 2])
         parts = self._gradients.split(sizes)
         self._parts = [part.view(found.shape) for part, found in zip(parts, self._parameters, strict=True)]
         self._is_queued = False
@@ -50,12 +53,16 @@ class GradientAverage:
     def _average(self) -> None:
         self._is_queued = False
         for parameter, part in zip(self._parameters, self._parts, strict=True):
-            if parameter.grad is None or self.share == 0:
+            if parameter.grad is None or self.weight == 0:
                 part.zero_()
             else:
-                th.mul(parameter.grad, self.share, out=part)
-        self._present.copy_(th.tensor([float(parameter.grad is not None) for parameter in self._parameters]))
+                th.mul(parameter.grad, self.weight, out=part)
+        present = [float(parameter.grad is not None) for parameter in self._parameters]
+        self._flags.copy_(th.tensor([*present, self.weight, float(self.has_more)]))
         self._ranks.sum_in_place(self._message)
-        for parameter, part, count in zip(self._parameters, self._parts, self._present.tolist(), strict=True):
+        *counts, total, more = self._flags.tolist()
+        self.anybody_has_more = more > 0
+        self._gradients.div_(total)
+        for parameter, part, count in zip(self._parameters, self._parts, counts, strict=True):
             if count:
                 parameter.grad = part.to(parameter.dtype)

@@ -52,6 +52,13 @@ class Ranks:
             dist.all_reduce(total, group=self._plain)
         return total.item()
 
+    def mean(self, value: float, weight: float) -> float:
+        """The weighted mean of every process's ``value``; one of the weight 0 does not count, whatever its value."""
+        parts = th.tensor([value * weight if weight else 0.0, weight], dtype=th.float64)
+        with self._answering():
+            dist.all_reduce(parts, group=self._plain)
+        return float(parts[0] / parts[1])
+
     def sum_in_place(self, values: th.Tensor) -> None:
         """Replace ``values``, on the model's device, by the sum over all processes."""
         with self._answering():

@@ -197,7 +197,7 @@ def gradients():
     ranks = Ranks(th.device("cpu"), 60)
     parts = GradientAverage([weight, tied, tied, frozen, on_one, on_none], ranks)
     found = []
-    for minibatch in MinibatchesInStep(Rows(), ranks, parts)(3):
+    for minibatch in MinibatchesInStep(Rows(), parts)(3):
         for parameter in (weight, tied, on_one):
             parameter.grad = None
         loss = (minibatch.inputs * weight).mean() + (tied * tied).sum() + frozen.sum()
