@@ -48,6 +48,13 @@ class PackedSequences:
         """Number of transitions."""
         return self.rows.shape[0]
 
+    def __getitem__(self, part: slice) -> PackedSequences:
+        """A part of the transitions, as TRPO's ``sub_sampling_factor`` asks for it; the sequences stay whole."""
+        columns = {key: values[part] for key, values in self.columns.items()}
+        return replace(
+            self, rows=self.rows[part].contiguous(), positions=self.positions[part].contiguous(), columns=columns
+        )
+
     def at(self, rows: th.Tensor, positions: th.Tensor, columns: dict[str, th.Tensor]) -> PackedSequences:
         """Other transitions in the same sequences. From now on each model computes the sequences once for both."""
         if self._hidden is None:
