@@ -43,3 +43,12 @@ def test_parts_are_small_and_hold_every_row_once(monkeypatch: pytest.MonkeyPatch
     buckets = packed()._buckets()
     assert [row for start, stop in buckets for row in range(start, stop)] == list(range(len(LENGTHS)))
     assert all((stop - start) * LENGTHS[start] <= 50 for start, stop in buckets)
+
+
+def test_every_second_transition_is_of_the_same_sequences(lm_folder: str) -> None:
+    model = LanguageModel(lm_folder, "all", "float32", "cpu")
+    whole = packed()
+    whole.columns["cursor"] = whole.positions[:, None]
+    half = whole[::2]
+    assert len(half) == len(whole) // 2 and half.columns["cursor"].shape == (len(half), 1)
+    th.testing.assert_close(half.transition_hidden(model), whole.transition_hidden(model)[::2])

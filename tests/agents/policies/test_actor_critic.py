@@ -100,6 +100,14 @@ def test_stock_algorithms_train(lm_folder, algorithm, buffer):
     assert not th.equal(weights(model), before) and weights(model).isfinite().all()
 
 
+def test_trpo_learns_from_a_part_of_the_transitions(lm_folder):
+    model = make_model(lm_folder, TRPO)
+    model.sub_sampling_factor = 4
+    before = weights(model)
+    model.learn(32)
+    assert not th.equal(weights(model), before) and weights(model).isfinite().all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [PPO, A2C])
 def test_a_toy_task_is_learned(lm_folder, algorithm):
