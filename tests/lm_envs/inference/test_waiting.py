@@ -27,7 +27,6 @@ META = th.ones(2, 3, device="meta")
         (lambda: X.to("meta"), "_to_copy"),
         (lambda: META.copy_(X), "copy_"),
     ],
-    ids=str,
 )
 def test_found(function, name):
     assert name in waiting_operations(function)
