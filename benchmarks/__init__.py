@@ -1,1 +1,1 @@
-"""Benchmarks: ``python -m benchmarks.throughput`` and ``python -m benchmarks.stepping``."""
+"""Benchmarks: ``python -m benchmarks throughput`` and ``python -m benchmarks stepping``."""

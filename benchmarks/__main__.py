@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "speed": ("benchmarks.speed_tables", "tokens a second against length, environments, size of the model"),
     "scaling": ("benchmarks.scaling", "learning with several processes under torchrun"),
     "roofline": ("benchmarks.roofline", "operations and bytes of the work against what the machine reaches"),
+    "learning": ("benchmarks.learning", "one recipe of lm-envs train over several seeds"),
     "rlhf": ("benchmarks.rlhf", "two rounds of learning from feedback, and other ways to use it"),
     "over-optimisation": ("benchmarks.over_optimisation", "what a learned reward is worth as the policy drifts"),
     "labels": ("benchmarks.labels", "learning from rewards against learning from labels"),

@@ -1,4 +1,4 @@
-"""How well dialogue acts are chosen, by hand and by learners: ``python -m benchmarks.dialogue_acts``.
+"""How well dialogue acts are chosen, by hand and by learners: ``python -m benchmarks dialogue-acts``.
 
 All agents serve the simulated users of ``Dialogue-v0`` with ``actions="acts"``, and are measured on goals of the test
 split. The hand-written policy knows the rules of the simulator, and its mean return is the measure of the others. Each
@@ -210,7 +210,7 @@ def _trained(seed: int, algorithm: Sequence[str], budget: Budget) -> Score:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.dialogue_acts", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks dialogue-acts", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--agents", nargs="+", choices=list(AGENTS), default=list(AGENTS))
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -1,4 +1,4 @@
-"""Tokens per second in dialogues, against texts of the same length: ``python -m benchmarks.dialogue_throughput``.
+"""Tokens per second in dialogues, against texts of the same length: ``python -m benchmarks dialogue-throughput``.
 
 - ``dialogue``: ``Dialogue-v0``; turns of the agent and of the user in a fixed number and of fixed lengths. The users
   follow the rules of the agenda, whatever they say; frames, default rewards and infos are those of every dialogue.
@@ -94,7 +94,7 @@ def summarise_shares(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.dialogue_throughput", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks dialogue-throughput", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--model", default="tiny", help="alias, hub id or folder; with tiny's special tokens")
     add("--n-turns", type=int, default=8, help="turns of the agent in a dialogue")

@@ -1,4 +1,4 @@
-"""What is learned of labels from rewards, against what is learned from the labels: ``python -m benchmarks.labels``.
+"""What is learned of labels from rewards, against what is learned from the labels: ``python -m benchmarks labels``.
 
 Choosing an answer (``QA-v0`` with ``actions="choice"``) is learned by DQN, tagging (``Tagging-v0``) by PPO, each run
 with ``lm-envs train`` and the recipe, as a user would. Beside each, the same policy with the same initial weights, the
@@ -216,7 +216,7 @@ def _most_frequent(gold: Sequence[Sequence[int]]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.labels", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks labels", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -1,4 +1,4 @@
-"""What training reaches on held-out prompts, over several seeds: ``python -m benchmarks.learning``.
+"""What training reaches on held-out prompts, over several seeds: ``python -m benchmarks learning``.
 
 Each seed is one ``lm-envs train`` with the recipe's settings, as a user would run it, in a process of its own. The
 table shows every metric of the untrained and of each trained model; the JSON has the runs' evaluations, and with
@@ -145,7 +145,7 @@ def table(result: dict[str, Any]) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.learning", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks learning", description=__doc__.split("\n\n")[0])
     parser.add_argument("--env-id", default="TextGen-v0")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="how many seeds run side by side")

@@ -1,4 +1,4 @@
-"""True reward against divergence, trained on a learned reward: ``python -m benchmarks.over_optimisation``.
+"""True reward against divergence, trained on a learned reward: ``python -m benchmarks over-optimisation``.
 
 A simulated annotator with a hidden reward compares a few hundred pairs. Stock PPO then learns from one reward model,
 and from an ensemble that pays its mean minus its deviation, each without and with a KL constraint. As training goes on,
@@ -198,7 +198,7 @@ def draw(runs: Sequence[dict[str, Any]], kl_target: float, picture: Path) -> Non
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.over_optimisation", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks over-optimisation", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--pairs", type=int, default=300, help="pairs of completions that the annotator compares")

@@ -1,4 +1,4 @@
-"""Two rounds of learning from a simulated annotator's feedback, and ways to use it: ``python -m benchmarks.rlhf``.
+"""Two rounds of learning from a simulated annotator's feedback, and ways to use it: ``python -m benchmarks rlhf``.
 
 For each seed, two rounds of :func:`agents.rlhf.feedback_round` with PPO. Then, with the feedback and the reward model
 that they leave, what else could have been done with it from the pretrained model, at the same number of tokens as both
@@ -224,7 +224,7 @@ def cell(values: Sequence[float]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.rlhf", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks rlhf", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--seeds", nargs="+", type=int, default=[0, 1, 2])
     add("--pairs", type=int, default=800, help="prompts of which two completions are compared, in each round")

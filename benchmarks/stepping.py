@@ -1,4 +1,4 @@
-"""Tokens per second of the vector environment alone, no policy: ``python -m benchmarks.stepping``.
+"""Tokens per second of the vector environment alone, no policy: ``python -m benchmarks stepping``.
 
 Random actions, none of which ends a text, so that every episode takes its whole budget; a reward that costs next to
 nothing. What remains is the environment: token state, stop rule, prompts, decoding of finished episodes.
@@ -81,7 +81,7 @@ def _tokens_per_second(envs: Any, actions: np.ndarray) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.stepping", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks stepping", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--model", default="tiny", help="whose tokens the environment uses")
     add("--n-envs", type=int, default=256)

@@ -1,4 +1,4 @@
-"""Tokens per second and peak memory of the same work by several systems: ``python -m benchmarks.throughput``.
+"""Tokens per second and peak memory of the same work by several systems: ``python -m benchmarks throughput``.
 
 - ``project``: stock PPO with ``LMActorCriticPolicy``, ``SequenceRolloutBuffer`` and ``ReferenceKLCallback``.
 - ``textbook``: stock PPO with a policy as most people would write it (:mod:`benchmarks.textbook_policy`).
@@ -176,7 +176,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m benchmarks.throughput", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser("python -m benchmarks throughput", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--model", default="tiny", help="alias, hub id or folder; 'random': random weights of tiny's size")
     add("--lengths", nargs="+", type=parse_length, metavar="PROMPT+NEW",
