@@ -22,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from agents.atomic_files import write_json
 from benchmarks.machine import describe_machine
 from benchmarks.stopwatch import PHASES
 from benchmarks.throughput import parse_length
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result: dict[str, Any] = {}
     for result in run(settings):
         if settings.json:  # after every measurement: one that fails leaves what there is
-            Path(settings.json).write_text(json.dumps(result, indent=1) + "\n")
+            write_json(Path(settings.json), result)
     print_tables(result)
 
 

@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from agents.atomic_files import write_json
 from benchmarks.machine import describe_machine
 from benchmarks.throughput_report import compare, print_report, summarise
 from benchmarks.workload import Workload
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     result: dict[str, Any] = {}
     for result in run(settings):
         if settings.json:  # after every measurement: a long benchmark that fails leaves what it has
-            Path(settings.json).write_text(json.dumps(result, indent=1) + "\n")
+            write_json(Path(settings.json), result)
     print_report(result)
 
 

@@ -20,19 +20,22 @@ from lm_envs.wrappers import CandidateActions
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not th.cuda.is_available(), reason="needs a CUDA device")]
 
 
-@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.2)])
-def test_ppo_on_a_gpu(lm_folder, trainable, dtype, tolerance):
+def make_ppo(lm_folder, **policy_kwargs):
     venv = make_lm_vec_env(
         "TextGen-v0", n_envs=4, seed=0,
         env_kwargs={"model": lm_folder, "dataset": ["the good", "a bad was"] * 5, "reward": "distinct",
                     "max_prompt_tokens": 8, "max_new_tokens": 6},
     )  # fmt: skip
-    model = PPO(
+    return PPO(
         LMActorCriticPolicy, venv, n_steps=8, batch_size=16, n_epochs=1, gamma=1.0, seed=0, device="cuda",
-        rollout_buffer_class=SequenceRolloutBuffer,
-        policy_kwargs={"model": lm_folder, "trainable": trainable, "dtype": dtype},
+        rollout_buffer_class=SequenceRolloutBuffer, policy_kwargs={"model": lm_folder, **policy_kwargs},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("trainable", ["all", "top:1", "heads"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.2)])
+def test_ppo_on_a_gpu(lm_folder, trainable, dtype, tolerance):
+    model = make_ppo(lm_folder, trainable=trainable, dtype=dtype)
     _, callback = model._setup_learn(10**6)
     model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
     assert model.policy._static.decoding._recordings
@@ -51,16 +54,7 @@ def test_recorded_rollouts_equal_those_without_recording(lm_folder, value):
     """The same random numbers give the same actions, before and after the weights were changed."""
     rollouts = []
     for decode in ("eager", "static", "graph"):
-        venv = make_lm_vec_env(
-            "TextGen-v0", n_envs=4, seed=0,
-            env_kwargs={"model": lm_folder, "dataset": ["the good", "a bad was"] * 5, "reward": "distinct",
-                        "max_prompt_tokens": 8, "max_new_tokens": 6},
-        )  # fmt: skip
-        model = PPO(
-            LMActorCriticPolicy, venv, n_steps=8, batch_size=16, n_epochs=1, gamma=1.0, seed=0, device="cuda",
-            rollout_buffer_class=SequenceRolloutBuffer,
-            policy_kwargs={"model": lm_folder, "value": value, "decode": decode},
-        )  # fmt: skip
+        model = make_ppo(lm_folder, value=value, decode=decode)
         _, callback = model._setup_learn(10**6)
         actions = []
         for change in (1.0, 1.0, 1.1):
