@@ -23,10 +23,10 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """How algorithms compare, all on the same cases.
+    """How some algorithms compare, all on the same cases.
 
     Attributes:
-        cases: The comparable cases on which every algorithm has a finished cell; without any, all else is empty.
+        cases: The comparable cases on which each of them has a finished cell; one at least.
         iqm: Interquartile mean of the normalised score of each algorithm.
         baselines: The same of each baseline that was measured on all of the cases.
         thresholds: Normalised scores ``(n,)`` of the profiles.
@@ -48,9 +48,9 @@ class Analysis:
 
     Attributes:
         algorithms: Those with a finished cell on a comparable case.
-        together: Their comparison on the cases that they have in common.
+        comparisons: Of those that have a cell on every case, where they are two at least; and of all algorithms on the
+            cases that they have in common, where there are some. The one with more cases is the first.
         own_cases: The comparable cases of each algorithm.
-        own_iqm: The interquartile mean over them; not to be compared where these differ.
         improvement: How probable it is that the first of two algorithms beats the second, on the cases of both.
         pair_cases: How many cases these are.
         means: Mean score over seeds, in the unit of the case, by case and algorithm or baseline.
@@ -59,9 +59,8 @@ class Analysis:
     """
 
     algorithms: list[str]
-    together: Comparison
+    comparisons: list[Comparison]
     own_cases: dict[str, list[str]]
-    own_iqm: dict[str, Estimate]
     improvement: dict[tuple[str, str], Estimate]
     pair_cases: dict[tuple[str, str], int]
     means: dict[tuple[str, str], Estimate]
@@ -80,9 +79,8 @@ def analyse(grid: Grid) -> Analysis:
     improvement, pair_cases = _improvement(scores)
     return Analysis(
         algorithms=list(scores),
-        together=_compared(grid, scores),
+        comparisons=_comparisons(grid, scores),
         own_cases={name: list(found) for name, found in scores.items()},
-        own_iqm={name: interquartile_mean(found) for name, found in scores.items()},
         improvement=improvement,
         pair_cases=pair_cases,
         means=found_means,
@@ -91,10 +89,15 @@ def analyse(grid: Grid) -> Analysis:
     )
 
 
-def _compared(grid: Grid, scores: dict[str, dict[str, Array]]) -> Comparison:
-    cases = common_cases(scores.values())
-    if not cases:
-        return Comparison([], {}, {}, np.zeros(0), {}, {})
+def _comparisons(grid: Grid, scores: dict[str, dict[str, Array]]) -> list[Comparison]:
+    n_cases = len({case for found in scores.values() for case in found})
+    everywhere = {name: found for name, found in scores.items() if len(found) == n_cases}
+    groups = [everywhere, scores] if 2 <= len(everywhere) < len(scores) else [scores]
+    shared = [(group, common_cases(group.values())) for group in groups]
+    return [_compared(grid, group, cases) for group, cases in shared if cases]
+
+
+def _compared(grid: Grid, scores: dict[str, dict[str, Array]], cases: list[str]) -> Comparison:
     shared = {name: {case: found[case] for case in cases} for name, found in scores.items()}
     curves = {name: grid.normalised_curves(name) for name in scores}
     thresholds = _thresholds(shared)

@@ -10,7 +10,8 @@ from typing import Any
 from agents.evaluation.estimates import Estimate
 from benchmarks.machine import PACKAGES
 from benchmarks.report import statistics
-from benchmarks.report.analysis import Analysis
+from benchmarks.report.analysis import Analysis, Comparison
+from benchmarks.report.drawing import PREFIXES
 from benchmarks.report.formats import counted, duration, interval, labels, listed, memory, number, with_interval
 from benchmarks.report.gpu import gpu_devices, gpu_files
 from benchmarks.report.grid import CellResult, Grid, mean_of_metric
@@ -33,7 +34,7 @@ def contents(grid: Grid, analysis: Analysis) -> dict[str, Any]:
         "iqm": iqm_rows(grid, analysis),
         "scores": score_table(grid, analysis),
         "improvement": improvement_rows(analysis),
-        "common": [grid.cases[case]["title"] for case in analysis.together.cases],
+        "comparisons": comparisons(grid, analysis),
         "apart": apart(grid, analysis),
         "texts": texts(grid),
         "cost": cost_table(grid),
@@ -70,32 +71,48 @@ def introduction(grid: Grid) -> list[str]:
 
 def findings(grid: Grid, analysis: Analysis) -> list[str]:
     """What stands out, in sentences that say no more than the intervals do."""
-    iqm = analysis.together.iqm
     sentences = []
     if absent := [name for name in grid.algorithms if name not in analysis.algorithms]:
         sentences.append(f"Without a cell that can be compared, and left out of what follows: {labels(absent)}.")
-    if not iqm:
+    if not analysis.comparisons:
         return [*sentences, "No case was finished by all algorithms so far: they are compared in pairs only."]
+    return [*sentences, *(sentence for found in analysis.comparisons for sentence in _findings(found))]
+
+
+def _findings(found: Comparison) -> list[str]:
+    iqm = found.iqm
     best, *others = sorted(iqm, key=lambda name: iqm[name].mean, reverse=True)
-    cases = counted(len(analysis.together.cases), "case")
-    sentences.append(
-        f"On the {cases} that {labels(analysis.algorithms)} ran on, the interquartile mean of the normalised score is "
-        f"highest for {style(best).label}: {with_interval(iqm[best])}."
+    highest = (
+        f"On the {counted(len(found.cases), 'case')} that {labels(iqm)} ran on, the interquartile mean of the "
+        f"normalised score is highest for {style(best).label}: {with_interval(iqm[best])}."
     )
     if not all(map(interval, iqm.values())):
-        return [*sentences, "A case has a single run, so there is no interval, and differences may be chance."]
+        return [highest, "A case has a single run, so there is no interval, and differences may be chance."]
     if close := [name for name in others if _overlap(iqm[best], iqm[name])]:
-        sentences.append(f"Its interval overlaps with {'that' if len(close) == 1 else 'those'} of {labels(close)}.")
-    return sentences
+        return [highest, f"Its interval overlaps with {'that' if len(close) == 1 else 'those'} of {labels(close)}."]
+    return [highest]
+
+
+def comparisons(grid: Grid, analysis: Analysis) -> list[Section]:
+    """Who is compared on what, and where the figures are."""
+    return [
+        {
+            "prefix": prefix,
+            "algorithms": labels(found.iqm),
+            "titles": [grid.cases[case]["title"] for case in found.cases],
+            "cases": counted(len(found.cases), "case"),
+            "heading": f"IQM, {counted(len(found.cases), 'case')}",
+        }
+        for prefix, found in zip(PREFIXES, analysis.comparisons, strict=False)
+    ]
 
 
 def iqm_rows(grid: Grid, analysis: Analysis) -> list[Section]:
-    """The interquartile mean of each algorithm on the common cases and on its own."""
+    """The interquartile mean of each algorithm in each comparison."""
     return [
         {
             "label": style(name).label,
-            "together": with_interval(analysis.together.iqm.get(name)),
-            "own": with_interval(analysis.own_iqm[name]),
+            "estimates": [with_interval(found.iqm.get(name)) for found in analysis.comparisons],
             "cases": len(analysis.own_cases[name]),
             "runs": sum(len(grid.of(case, name)) for case in analysis.own_cases[name]),
         }
@@ -104,8 +121,8 @@ def iqm_rows(grid: Grid, analysis: Analysis) -> list[Section]:
 
 
 def apart(grid: Grid, analysis: Analysis) -> list[str]:
-    """Which algorithms leave which cases out, in sentences."""
-    sentences = []
+    """What sets algorithms apart besides what they are: cases left out, parts of the model trained; in sentences."""
+    sentences = _trained_parts(grid)
     for name in grid.algorithms:
         never = [case["title"] for case in grid.cases.values() if name not in case["algorithms"]]
         if never:
@@ -122,6 +139,22 @@ def apart(grid: Grid, analysis: Analysis) -> list[str]:
             f"The pretrained model is the best possible, so there is no normalised score, on: {'; '.join(perfect)}."
         )
     return sentences
+
+
+def _trained_parts(grid: Grid) -> list[str]:
+    """Where algorithms do not train the same part of the model: cases with the same parts in one sentence."""
+    found: dict[str, list[str]] = {}
+    for case, info in grid.cases.items():
+        parts: dict[str, list[str]] = {}
+        for name in info["algorithms"]:
+            for cell in grid.of(case, name)[:1]:
+                parts.setdefault(str(cell["settings"]["train"].get("trainable")), []).append(name)
+        if len(parts) > 1:
+            said = ", ".join(f"{part} by {labels(names)}" for part, names in parts.items())
+            found.setdefault(said, []).append(info["title"])
+    return [
+        f"Trained ({said}) is not the same part of the model on: {'; '.join(titles)}." for said, titles in found.items()
+    ]
 
 
 def score_table(grid: Grid, analysis: Analysis) -> Section:

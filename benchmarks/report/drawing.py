@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import figures
-from benchmarks.report.analysis import Analysis
+from benchmarks.report.analysis import Analysis, Comparison
 from benchmarks.report.formats import counted
 from benchmarks.report.grid import SHARES, Grid
 from benchmarks.report.svg import as_element, as_file
+
+PREFIXES = ("", "common-")
+"""Of the names of figures, by comparison."""
 
 
 @dataclass(frozen=True)
@@ -40,39 +43,35 @@ class Drawing:
 
 
 def drawings(grid: Grid, analysis: Analysis) -> dict[str, Drawing]:
-    """All figures by name; those that compare algorithms are missing where no case is common to them."""
+    """All figures by name; those that compare algorithms are missing where no case is common to them.
+
+    The first comparison has plain names; that of the cases in common, where it is another one, has ``common-`` before.
+    """
     made = [
-        *([main_drawing(analysis)] if analysis.together.cases else []),
-        *_comparisons(grid, analysis),
+        *(drawing for i, each in enumerate(analysis.comparisons) for drawing in _comparison(each, PREFIXES[i])),
+        *_improvement(analysis),
         *(_curves(grid, analysis, case) for case in grid.cases if _learned(grid, analysis, case)),
     ]
     return {drawing.name: drawing for drawing in made}
 
 
-def main_drawing(analysis: Analysis) -> Drawing:
-    """The interquartile means of all algorithms on the cases that they have in common."""
-    together = analysis.together
-    label = f"interquartile mean of the normalised score, {counted(len(together.cases), 'case')}"
-    return Drawing("iqm", f"Bars: {label}", figures.bars("iqm", together.iqm, together.baselines, label))
+def _comparison(found: Comparison, prefix: str) -> list[Drawing]:
+    label = f"interquartile mean of the normalised score, {counted(len(found.cases), 'case')}"
+    bars = figures.bars(f"{prefix}iqm", found.iqm, found.baselines, label)
+    profiles = figures.profiles(f"{prefix}profiles", found.profiles, found.thresholds)
+    efficiency = figures.efficiency(f"{prefix}efficiency", found.efficiency, SHARES)
+    return [
+        Drawing(f"{prefix}iqm", f"Bars: {label}", bars),
+        Drawing(f"{prefix}profiles", "Lines: share of runs above each normalised score", profiles),
+        Drawing(f"{prefix}efficiency", "Lines: interquartile mean against the share of the steps", efficiency),
+    ]
 
 
-def _comparisons(grid: Grid, analysis: Analysis) -> list[Drawing]:
-    together = analysis.together
-    counts = {name: f" ({len(cases)})" for name, cases in analysis.own_cases.items()}
-    label = "interquartile mean, each on the number of cases in brackets"
-    found = []
-    if analysis.own_iqm:
-        bars = figures.bars("iqm-own-cases", analysis.own_iqm, {}, label, counts)
-        found.append(Drawing("iqm-own-cases", f"Bars: {label}", bars))
-    if together.cases:
-        profiles = figures.profiles(together.profiles, together.thresholds)
-        efficiency = figures.efficiency(together.efficiency, SHARES)
-        found.append(Drawing("profiles", "Lines: share of runs above each normalised score", profiles))
-        found.append(Drawing("efficiency", "Lines: interquartile mean against the share of the steps", efficiency))
-    if analysis.improvement:
-        matrix = figures.improvement(analysis.improvement, analysis.algorithms)
-        found.append(Drawing("improvement", "Matrix: probability that the row beats the column", matrix))
-    return found
+def _improvement(analysis: Analysis) -> list[Drawing]:
+    if not analysis.improvement:
+        return []
+    matrix = figures.improvement(analysis.improvement, analysis.algorithms)
+    return [Drawing("improvement", "Matrix: probability that the row beats the column", matrix)]
 
 
 def _learned(grid: Grid, analysis: Analysis, case: str) -> dict[str, Any]:

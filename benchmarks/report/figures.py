@@ -23,13 +23,7 @@ SHADE = 0.16
 
 
 @in_style
-def bars(
-    name: str,
-    estimates: Mapping[str, Estimate],
-    reference: Mapping[str, Estimate],
-    label: str,
-    notes: Mapping[str, str] | None = None,
-) -> str:
+def bars(name: str, estimates: Mapping[str, Estimate], reference: Mapping[str, Estimate], label: str) -> str:
     """Horizontal bars with 95% intervals: algorithms, and baselines below them in grey.
 
     Args:
@@ -37,7 +31,6 @@ def bars(
         estimates: Of each algorithm, in order.
         reference: Of each baseline, in order.
         label: Of the axis.
-        notes: What follows an algorithm's name.
     """
     rows = {**estimates, **reference}
     figure = new_figure(WIDTH, 0.7 + 0.3 * len(rows))
@@ -49,7 +42,7 @@ def bars(
             axes.plot([estimate.low, estimate.high], [y, y], color=INK, linewidth=1.4, marker="|", markersize=6)
         ends = [0.0, estimate.mean, estimate.high or 0.0]
         axes.annotate(_signed(estimate.mean), (max(ends), y), (5, 0), textcoords="offset points", va="center")
-    axes.set_yticks(range(len(rows)), [style(row).label + (notes or {}).get(row, "") for row in rows])
+    axes.set_yticks(range(len(rows)), [style(row).label for row in rows])
     axes.invert_yaxis()
     axes.axvline(0.0, color=INK, linewidth=0.8)
     low, high = axes.get_xlim()
@@ -61,7 +54,7 @@ def bars(
 
 
 @in_style
-def profiles(found: Mapping[str, Array], thresholds: Array) -> str:
+def profiles(name: str, found: Mapping[str, Array], thresholds: Array) -> str:
     """Performance profiles: for each algorithm, the share of runs above each normalised score."""
     axes = _lines(found, thresholds)
     axes.set_xlabel("normalised score")
@@ -69,18 +62,18 @@ def profiles(found: Mapping[str, Array], thresholds: Array) -> str:
     axes.set_xlim(thresholds[0], thresholds[-1])
     axes.set_ylim(0.0, 1.02)
     axes.axvline(0.0, color=INK, linewidth=0.8, linestyle=":")
-    return to_svg(axes.figure, "profiles")
+    return to_svg(axes.figure, name)
 
 
 @in_style
-def efficiency(found: Mapping[str, Array], shares: Array) -> str:
+def efficiency(name: str, found: Mapping[str, Array], shares: Array) -> str:
     """Sample efficiency: for each algorithm, the interquartile mean against the share of the budget."""
     axes = _lines(found, 100 * shares)
     axes.set_xlabel("share of the case's steps, %")
     axes.set_ylabel("interquartile mean")
     axes.set_xlim(0.0, 100.0)
     axes.axhline(0.0, color=INK, linewidth=0.8, linestyle=":")
-    return to_svg(axes.figure, "efficiency")
+    return to_svg(axes.figure, name)
 
 
 @in_style

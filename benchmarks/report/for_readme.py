@@ -22,7 +22,7 @@ def readme_part(folder: str | Path) -> str:
         MissingDependencyError: rliable is not installed.
     """
     from benchmarks.report.analysis import analyse
-    from benchmarks.report.contents import findings, introduction, iqm_rows, score_table
+    from benchmarks.report.contents import comparisons, findings, introduction, iqm_rows, score_table
     from benchmarks.report.grid import read_grid
 
     grid = read_grid(folder)
@@ -31,12 +31,10 @@ def readme_part(folder: str | Path) -> str:
     table = score_table(grid, analysis)
     names = [*table["algorithms"], *table["baselines"]]
     text = [" ".join(lines), ""]
-    if analysis.together.cases:
+    if headings := [each["heading"] for each in comparisons(grid, analysis)]:
         text += [f"![Interquartile mean of the normalised score of each algorithm]({FIGURE})", ""]
-    text += ["| | IQM on common cases | IQM on its own cases | own cases |", "|---|---|---|---|"]
-    text += [
-        f"| {row['label']} | {row['together']} | {row['own']} | {row['cases']} |" for row in iqm_rows(grid, analysis)
-    ]
+        text += [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
+        text += [f"| {row['label']} | {' | '.join(row['estimates'])} |" for row in iqm_rows(grid, analysis)]
     text += ["", f"| case | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     for row in table["rows"]:
         cells = " | ".join(_cell(cell) for cell in row["cells"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from agents.evaluation.estimates import Estimate
 from benchmarks.report.styles import style
@@ -58,6 +58,6 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-def labels(names: Sequence[str]) -> str:
+def labels(names: Iterable[str]) -> str:
     """What algorithms or baselines are called, one after the other."""
     return listed(style(name).label for name in names)

@@ -37,13 +37,28 @@ def folder(write_folder: Write) -> Path:
 def test_algorithms_are_compared_on_common_cases_only(folder: Path) -> None:
     analysis = analyse(read_grid(folder))
     assert analysis.algorithms == ["ppo", "dqn"]
-    assert analysis.together.cases == ["a"]
-    assert {name: each.mean for name, each in analysis.together.iqm.items()} == {"ppo": 0.5, "dqn": 0.5}
-    assert {name: each.mean for name, each in analysis.together.baselines.items()} == {"random": -0.5}
+    (together,) = analysis.comparisons
+    assert together.cases == ["a"]
+    assert {name: each.mean for name, each in together.iqm.items()} == {"ppo": 0.5, "dqn": 0.5}
+    assert {name: each.mean for name, each in together.baselines.items()} == {"random": -0.5}
     assert analysis.own_cases == {"ppo": ["a", "b"], "dqn": ["a"]}
-    assert analysis.own_iqm["ppo"].mean == 0.75  # (0.5 + 1) / 2
     assert analysis.pair_cases == {("ppo", "dqn"): 1, ("dqn", "ppo"): 1}
     assert analysis.improvement["ppo", "dqn"].mean == 0.5
+
+
+def test_those_that_ran_everywhere_are_compared_everywhere(write_folder: Write) -> None:
+    cases = [case("a", ["ppo", "a2c", "nlpo"]), case("b", ["ppo", "a2c"])]
+    scores = {
+        **_scores("a", "ppo", 1.5, 1.5), **_scores("a", "a2c", 1.2, 1.2), **_scores("a", "nlpo", 1.8, 1.8),
+        **_scores("b", "ppo", 2.0, 2.0), **_scores("b", "a2c", 1.2, 1.2),
+        **_scores("a", "untrained", 1.0, 1.0), **_scores("b", "untrained", 1.0, 1.0),
+    }  # fmt: skip
+    grid = read_grid(write_folder(cases, scores))
+    everywhere, together = analyse(grid).comparisons
+    assert (list(everywhere.iqm), everywhere.cases) == (["ppo", "a2c"], ["a", "b"])
+    assert (list(together.iqm), together.cases) == (["ppo", "a2c", "nlpo"], ["a"])
+    assert everywhere.iqm["ppo"].mean == 0.75 and together.iqm["ppo"].mean == 0.5  # (0.5 + 1) / 2
+    assert [row["estimates"][0][:4] for row in iqm_rows(grid, analyse(grid))] == ["0.75", "0.20", "\N{EN DASH}"]
 
 
 def test_both_directions_of_a_pair_add_up(folder: Path) -> None:
@@ -54,7 +69,7 @@ def test_both_directions_of_a_pair_add_up(folder: Path) -> None:
 
 
 def test_efficiency_ends_at_the_last_measurement(folder: Path) -> None:
-    together = analyse(read_grid(folder)).together
+    (together,) = analyse(read_grid(folder)).comparisons
     assert together.efficiency["ppo"][0][[0, 10, -1]].tolist() == [0.0, 0.25, 0.5]
     assert together.profiles["ppo"][0][0] == 1.0 and together.profiles["ppo"][0][-1] == 0.0
 
@@ -70,7 +85,7 @@ def test_nothing_in_common_is_said(write_folder: Write) -> None:
     scores = {**_scores("a", "ppo", 1.5), **_scores("b", "dqn", 1.5), **_scores("a", "untrained", 1.0)}
     grid = read_grid(write_folder(cases, {**scores, **_scores("b", "untrained", 1.0)}))
     analysis = analyse(grid)
-    assert analysis.together.cases == [] and analysis.improvement == {}
+    assert analysis.comparisons == [] and analysis.improvement == {}
     assert findings(grid, analysis) == [
         "No case was finished by all algorithms so far: they are compared in pairs only."
     ]
@@ -96,6 +111,14 @@ def test_which_cases_are_left_out_is_said(folder: Path) -> None:
     grid = read_grid(folder)
     assert apart(grid, analyse(grid)) == ["DQN is not declared for: Case b.", "NLPO is not declared for: Case a."]
     assert [row["cases"] for row in iqm_rows(grid, analyse(grid))] == [2, 1]
+
+
+def test_what_is_trained_is_said_where_it_differs(folder: Path) -> None:
+    for name, part in (("ppo", "all"), ("dqn", "heads")):
+        put(folder, cell(("a", name, 0), 1.5, settings={"seed": 0, "train": {"trainable": part}}))
+    said = "Trained (all by PPO, heads by DQN) is not the same part of the model on: Case a."
+    grid = read_grid(folder)
+    assert apart(grid, analyse(grid))[0] == said
 
 
 def test_findings_say_that_intervals_overlap(folder: Path) -> None:

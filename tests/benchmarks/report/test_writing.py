@@ -112,13 +112,13 @@ def test_the_page_shows_everything(page: str) -> None:
         "of 100 bootstrap samples",  # what the fixture of these tests sets
     ):
         assert text in page, text
-    assert page.count("<svg") == 5 + 2
+    assert page.count("<svg") == 4 + 2
 
 
 def test_the_markdown_shows_the_same_and_its_figures_are_there(folder: Path) -> None:
     text = (folder / "report.md").read_text(encoding="utf-8")
     figures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    assert len(figures) == 7
+    assert len(figures) == 6
     for name in figures:
         root = ElementTree.parse(folder / name).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -145,7 +145,7 @@ def test_the_same_cells_give_the_same_bytes(folder: Path, tmp_path: Path) -> Non
         main([str(folder), "--out", str(tmp_path / "again")])
     for file in (tmp_path / "again").rglob("*.*"):
         assert file.read_bytes() == (folder / file.relative_to(tmp_path / "again")).read_bytes(), file
-    assert len(list((tmp_path / "again" / "figures").iterdir())) == 7
+    assert len(list((tmp_path / "again" / "figures").iterdir())) == 6
 
 
 def test_results_of_a_gpu_are_shown(write_folder: Callable[..., Path]) -> None:
