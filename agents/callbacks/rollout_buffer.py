@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 
 from lm_envs.errors import ConfigurationError
@@ -17,7 +18,7 @@ class RolloutBufferCallback(BaseCallback):
     ``rollout_buffer_class=`` to the algorithm instead.
 
     Args:
-        rollout_buffer_class: Import path of the class.
+        rollout_buffer_class: Import path of the class, or the class.
         **rollout_buffer_kwargs: Further arguments of it, such as ``scale`` of :class:`~agents.GRPORolloutBuffer`.
 
     Raises:
@@ -25,10 +26,12 @@ class RolloutBufferCallback(BaseCallback):
     """
 
     def __init__(
-        self, rollout_buffer_class: str = "agents.SequenceRolloutBuffer", **rollout_buffer_kwargs: Any
+        self,
+        rollout_buffer_class: str | type[RolloutBuffer] = "agents.SequenceRolloutBuffer",
+        **rollout_buffer_kwargs: Any,
     ) -> None:
         super().__init__()
-        self._path = rollout_buffer_class
+        self._class = rollout_buffer_class
         self._kwargs = rollout_buffer_kwargs
 
     def _init_callback(self) -> None:
@@ -37,8 +40,11 @@ class RolloutBufferCallback(BaseCallback):
             raise ConfigurationError(
                 f"RolloutBufferCallback needs an on-policy algorithm; {type(model).__name__} has no rollout buffer."
             )
-        module, _, name = self._path.rpartition(".")
-        model.rollout_buffer = getattr(importlib.import_module(module), name)(
+        made: Any = self._class
+        if isinstance(made, str):
+            module, _, name = made.rpartition(".")
+            made = getattr(importlib.import_module(module), name)
+        model.rollout_buffer = made(
             model.n_steps,
             model.observation_space,
             model.action_space,

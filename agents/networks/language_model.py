@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch as th
@@ -58,9 +57,3 @@ class LanguageModel(TrainedModel, CachedLanguageModel):
             return
         trained = trainable_names(self.lm, trainable)
         self._make_trainable(trained, lambda: load_language_model(name, device=str(device), dtype="float32"))
-
-    def share_frozen(self, other: TrainedModel) -> None:
-        """Hold another instance's parameters in place of equal ones; see :class:`TrainedModel`."""
-        super().share_frozen(other)
-        last = self.lm.get_output_embeddings()
-        self._layer = replace(self._layer, weight=last.weight, bias=last.bias)

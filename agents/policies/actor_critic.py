@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch as th
@@ -11,12 +12,15 @@ from stable_baselines3.common.distributions import CategoricalDistribution, Dist
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import Schedule
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from agents.buffers.sequence_rollout_buffer import observation_tokens
 from agents.networks.acting_caches import ActingCaches
 from agents.networks.action_kinds import action_kind, number_of_actions
 from agents.networks.action_logits import action_log_probs, action_logits, log_probs_of
+from agents.networks.encoder import Encoder
+from agents.networks.flat_parameters import FlatParameters
 from agents.networks.heads import Choices, LabelChoices, PolicyAdapter, ValueHead
 from agents.networks.kept_readings import caches_for
 from agents.networks.language_model import LanguageModel
@@ -74,6 +78,9 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             probability in the update than in the rollout.
         quantization: ``"4bit"`` or ``"8bit"``: keep the frozen weights so, through bitsandbytes; for
             ``trainable="lora"`` or ``"heads"``.
+        flat_parameters: For TRPO, which differentiates twice with respect to one tensor after another: let it find all
+            that the actor trains as one tensor, see :class:`~agents.networks.flat_parameters.FlatParameters`. The same
+            numbers, in a fraction of the time and memory. Where the language model itself is trained, in float32 only.
         decode: How rollouts run the steps in which every environment appends a token. ``"auto"``: on a GPU as one CUDA
             graph a step, where the model allows it, on a CPU as any other step; ``"eager"``: as any other step
             everywhere; ``"graph"``: as a CUDA graph, or an error; ``"static"``: with the shapes of the graph and
@@ -87,6 +94,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         MissingDependencyError: For ``"lora"`` peft is not installed, or for ``quantization`` bitsandbytes.
         ModelError: If the model cannot be used, has another vocabulary than the environment, or is too short.
     """
+
+    _flat: FlatParameters | None = None
 
     def __init__(
         self,
@@ -102,6 +111,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         value_gradient: bool = True,
         peft_config: dict[str, Any] | None = None,
         quantization: str | None = None,
+        flat_parameters: bool = False,
         decode: str = "auto",
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
@@ -109,6 +119,12 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         check_model_name(model)
         check_decode(decode)
         _check_arguments(use_sde, temperature, value)
+        if flat_parameters and dtype != "float32" and trainable not in ("heads", "lora"):
+            raise ConfigurationError(
+                f"flat_parameters=True, as in TRPO's recipes, needs dtype='float32' where trainable={trainable!r}: in "
+                f"{dtype} the model computes with copies of what is trained, and TRPO would change the copies. Use "
+                "float32, or train 'heads' or 'lora'."
+            )
         self._max_tokens = observation_tokens(observation_space)
         super().__init__(
             observation_space,
@@ -127,6 +143,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         self.value_gradient = value_gradient
         self.peft_config = peft_config
         self.quantization = quantization
+        self.flat_parameters = flat_parameters
         self.decode = decode
         self._build_language_models(lr_schedule)
 
@@ -230,9 +247,10 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
 
     def predict_values(self, obs: PackedSequences | TokenObs) -> th.Tensor:  # type: ignore[override]
         """Values ``(n,)`` float32 of observations; a batch of another size than the rollout's leaves slots alone."""
+        self._leave_flat()
         model = self.actor if self.critic is None else self.critic
         if isinstance(obs, PackedSequences):
-            return self.value_head(obs.transition_hidden(model))
+            return self.value_head(self._read_for_values(obs, model))
         n_rows = len(obs["input_ids"])
         static = self._static_values(obs)
         if static is not None:
@@ -240,7 +258,13 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         if n_rows > 1 and self._caches.holds("rollout actor", n_rows) and not th.is_grad_enabled():
             return self._rollout_values(obs)
         packed, order = pack_observations(obs)
-        return self.value_head(packed.transition_hidden(model)[order])
+        return self.value_head(self._read_for_values(packed, model)[order])
+
+    def _read_for_values(self, packed: PackedSequences, model: LanguageModel | Encoder) -> th.Tensor:
+        """Hidden states; without a graph where TRPO would drop the actor's gradients anyway."""
+        graph = th.is_grad_enabled() and not (self.flat_parameters and model is self.actor)
+        with th.set_grad_enabled(graph):
+            return packed.transition_hidden(model)
 
     def _static_values(self, obs: TokenObs) -> th.Tensor | None:
         """Values ``(n,)`` in the slots of static steps, or None if the rollout does not use them."""
@@ -253,6 +277,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
 
     def set_training_mode(self, mode: bool) -> None:
         """Expect changed weights from training, too: some algorithms write them without a trace (``param.data``)."""
+        self._leave_flat()
         super().set_training_mode(mode)
         if self._static is not None:
             self._static.weights_may_have_moved()
@@ -261,6 +286,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
 
     def _apply(self, *args: Any, **kwargs: Any) -> Any:
         """What ``to``, ``cuda`` and ``cpu`` call; tensors may lie elsewhere afterwards."""
+        self._leave_flat()
         if self._static is not None:
             self._static.weights_may_have_moved()
         return super()._apply(*args, **kwargs)
@@ -297,14 +323,45 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
 
     def get_distribution(self, obs: PackedSequences | TokenObs) -> Distribution:  # type: ignore[override]
         """The distribution over actions, differentiable twice; ``n * n_actions`` float32 numbers."""
-        packed, order = _as_packed(obs)
-        with sdpa_kernel(SDPBackend.MATH), differentiable_twice():  # for TRPO; no fused attention kernel can
-            hidden = packed.transition_hidden(self.actor)
-            hidden = hidden if order is None else hidden[order]
-            logits = self._logits(hidden, _columns(obs))
+        if self.flat_parameters and self.training and th.is_grad_enabled():
+            self._leave_flat()
+            self._flat = FlatParameters(self, self._actor_parameters())
+            logits = self._flat.call(self._distribution_logits, obs)
+        else:
+            if self._flat is not None:
+                self._flat.write_back()  # TRPO tries steps along its direction
+                self._mark_changed()
+            logits = self._distribution_logits(obs)
         if "action_mask" in _columns(obs):  # normalised first: legal logits may be lower than the lowest one
             logits = logits.log_softmax(dim=1).masked_fill(logits.isneginf(), LOWEST_LOGIT)
         return CategoricalDistribution(logits.shape[1]).proba_distribution(logits)
+
+    def _distribution_logits(self, obs: PackedSequences | TokenObs) -> th.Tensor:
+        packed, order = _as_packed(obs)
+        with sdpa_kernel(SDPBackend.MATH), differentiable_twice():  # for TRPO; no fused attention kernel can
+            hidden = packed.transition_hidden(self.actor)
+            return self._logits(hidden if order is None else hidden[order], _columns(obs))
+
+    def _actor_parameters(self) -> dict[str, nn.Parameter]:
+        """What the distribution depends on, of all that is trained."""
+        others = ("critic.", "value_head.")
+        return {name: each for name, each in trained_parameters(self).items() if not name.startswith(others)}
+
+    def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
+        """Parameters with gradients; in the middle of TRPO's update one tensor stands for all of the actor's."""
+        found = super().named_parameters(*args, **kwargs)
+        if self._flat is None:
+            return found
+        names = self._flat.names()
+        rest = ((name, each) for name, each in found if name not in names)
+        return itertools.chain([("flat_actor", self._flat.tensor)], rest)
+
+    def _leave_flat(self) -> None:
+        """Let the actor's own parameters be what is trained again, with the values that TRPO has found."""
+        if self._flat is not None:
+            self._flat.write_back()
+            self._flat = None
+            self._mark_changed()
 
     def _logits(self, hidden: th.Tensor, columns: TokenObs) -> th.Tensor:
         """Logits ``(n, n_actions)`` float32, minus infinity for illegal actions."""
@@ -324,6 +381,16 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
 
     # -- saving -----------------------------------------------------------------------------------------------------
 
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Trained weights only: frozen ones come back from the model's name."""
+        self._leave_flat()
+        return super().state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load trained weights; see :class:`~agents.networks.trained_weights.TrainedWeights`."""
+        self._leave_flat()
+        return super().load_state_dict(*args, **kwargs)
+
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {
             "observation_space": self.observation_space,
@@ -337,6 +404,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             "value_gradient": self.value_gradient,
             "peft_config": self.peft_config,
             "quantization": self.quantization,
+            "flat_parameters": self.flat_parameters,
             "decode": self.decode,
             "optimizer_class": self.optimizer_class,
             "optimizer_kwargs": self.optimizer_kwargs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ class CachedLanguageModel(nn.Module):
     def output_layer(self) -> OutputLayer:
         """The layer from hidden states to logits, at the current weights."""
         self.refresh()
-        return self._layer
+        last = self.lm.get_output_embeddings()
+        return replace(self._layer, weight=last.weight, bias=last.bias)
 
     def refresh(self) -> None:
         """Bring the weights that the model computes with up to date; a frozen model's are."""

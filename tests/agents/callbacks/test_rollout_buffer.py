@@ -17,9 +17,10 @@ def _ppo(lm_folder: str, **arguments: Any) -> PPO:
     return PPO(LMActorCriticPolicy, venv, policy_kwargs={"model": lm_folder}, device="cpu", **settings, **arguments)
 
 
-def test_it_trains_as_if_the_buffer_had_been_named(lm_folder: str) -> None:
+@pytest.mark.parametrize("given", ["agents.SequenceRolloutBuffer", SequenceRolloutBuffer], ids=["path", "class"])
+def test_it_trains_as_if_the_buffer_had_been_named(lm_folder: str, given: Any) -> None:
     named = _ppo(lm_folder, rollout_buffer_class=SequenceRolloutBuffer).learn(32)
-    exchanged = _ppo(lm_folder).learn(32, callback=RolloutBufferCallback("agents.SequenceRolloutBuffer"))
+    exchanged = _ppo(lm_folder).learn(32, callback=RolloutBufferCallback(given))
     assert isinstance(exchanged.rollout_buffer, SequenceRolloutBuffer)
     for one, other in zip(named.policy.parameters(), exchanged.policy.parameters(), strict=True):
         assert one.equal(other)
