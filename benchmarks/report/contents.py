@@ -150,11 +150,16 @@ def _trained_parts(grid: Grid) -> list[str]:
             for cell in grid.of(case, name)[:1]:
                 parts.setdefault(str(cell["settings"]["train"].get("trainable")), []).append(name)
         if len(parts) > 1:
-            said = ", ".join(f"{part} by {labels(names)}" for part, names in parts.items())
+            said = ", ".join(f"{_part(part)} by {labels(names)}" for part, names in parts.items())
             found.setdefault(said, []).append(info["title"])
-    return [
-        f"Trained ({said}) is not the same part of the model on: {'; '.join(titles)}." for said, titles in found.items()
-    ]
+    return [f"Not everywhere is the same trained: {said}, on: {'; '.join(titles)}." for said, titles in found.items()]
+
+
+def _part(trainable: str) -> str:
+    """What the policy's argument ``trainable`` means."""
+    if trainable.startswith("top:"):
+        return f"the last {counted(int(trainable.removeprefix('top:')), 'layer')}"
+    return {"all": "the whole model", "heads": "heads alone", "lora": "an adapter"}.get(trainable, trainable)
 
 
 def score_table(grid: Grid, analysis: Analysis) -> Section:

@@ -20,11 +20,15 @@ Array = npt.NDArray[np.float64]
 
 WIDTH = 5.4  # inches; a phone shows it at two thirds of its size
 SHADE = 0.16
+CUT = 0.2  # how far below all algorithms a baseline's bar is cut off
+CUT_OFF = "\N{LEFTWARDS ARROW}"
 
 
 @in_style
 def bars(name: str, estimates: Mapping[str, Estimate], reference: Mapping[str, Estimate], label: str) -> str:
     """Horizontal bars with 95% intervals: algorithms, and baselines below them in grey.
+
+    A baseline far below all algorithms, as random actions are, is cut off: its number says where it ends.
 
     Args:
         name: Of the figure.
@@ -35,18 +39,21 @@ def bars(name: str, estimates: Mapping[str, Estimate], reference: Mapping[str, E
     rows = {**estimates, **reference}
     figure = new_figure(WIDTH, 0.7 + 0.3 * len(rows))
     axes = figure.subplots()
+    lowest = min(0.0, *(_low(each) for each in estimates.values())) - CUT
     for y, (row, estimate) in enumerate(rows.items()):
         alpha = 0.9 if row in estimates else 0.45
-        axes.barh(y, estimate.mean, height=0.66, color=style(row).color, alpha=alpha)
-        if estimate.low is not None and estimate.high is not None:
+        cut = estimate.mean < lowest
+        axes.barh(y, max(estimate.mean, lowest), height=0.66, color=style(row).color, alpha=alpha)
+        if estimate.low is not None and estimate.high is not None and not cut:
             axes.plot([estimate.low, estimate.high], [y, y], color=INK, linewidth=1.4, marker="|", markersize=6)
         ends = [0.0, estimate.mean, estimate.high or 0.0]
-        axes.annotate(_signed(estimate.mean), (max(ends), y), (5, 0), textcoords="offset points", va="center")
+        number = f"{CUT_OFF} {_signed(estimate.mean)}" if cut else _signed(estimate.mean)
+        axes.annotate(number, (max(ends), y), (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(rows)), [style(row).label for row in rows])
     axes.invert_yaxis()
     axes.axvline(0.0, color=INK, linewidth=0.8)
     low, high = axes.get_xlim()
-    axes.set_xlim(low, high + 0.1 * (high - low))  # room for the numbers
+    axes.set_xlim(max(low, lowest), high + 0.1 * (high - low))  # room for the numbers
     axes.set_xlabel(label)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
@@ -162,6 +169,10 @@ def _apart(values: Sequence[float], distance: float) -> list[float]:
         up[i] = max(up[i], up[i - 1] + distance)
         down[-1 - i] = min(down[-1 - i], down[-i] - distance)
     return [(a + b) / 2 for a, b in zip(up, down, strict=True)]
+
+
+def _low(estimate: Estimate) -> float:
+    return estimate.mean if estimate.low is None else estimate.low
 
 
 def _signed(value: float) -> str:
