@@ -72,4 +72,6 @@ def _draw(axes: Any, result: dict[str, Any], system: str, phase: str) -> None:
 
 def _short(size: float) -> str:
     """``1,024`` as it is, a million as ``1M``."""
-    return f"{size / 1e6:.2g}M" if size >= 1e5 else f"{size:,.0f}"
+    if size < 1e5:
+        return f"{size:,.0f}"
+    return f"{size / 1e6:.0f}M" if size >= 1e7 else f"{size / 1e6:.2g}M"
