@@ -32,9 +32,9 @@ class FlatParameters:
         self._places = dict(_places(module, {id(each): name for name, each in parameters.items()}))
         self.tensor = nn.Parameter(th.cat([each.detach().flatten() for each in parameters.values()]))
 
-    def names(self) -> set[str]:
-        """Names of the parameters."""
-        return set(self._parameters)
+    def holds(self, parameter: nn.Parameter) -> bool:
+        """Whether it is one of the parameters."""
+        return any(each is parameter for each in self._parameters.values())
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function that uses the module, with the module's parameters as views of :attr:`tensor`."""

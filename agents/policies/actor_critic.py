@@ -119,12 +119,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         check_model_name(model)
         check_decode(decode)
         _check_arguments(use_sde, temperature, value)
-        if flat_parameters and dtype != "float32" and trainable not in ("heads", "lora"):
-            raise ConfigurationError(
-                f"flat_parameters=True, as in TRPO's recipes, needs dtype='float32' where trainable={trainable!r}: in "
-                f"{dtype} the model computes with copies of what is trained, and TRPO would change the copies. Use "
-                "float32, or train 'heads' or 'lora'."
-            )
+        if flat_parameters:
+            _check_second_derivatives(dtype, trainable)
         self._max_tokens = observation_tokens(observation_space)
         super().__init__(
             observation_space,
@@ -305,6 +301,7 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         Returns:
             Values, log-probabilities and entropies, each ``(n,)`` float32.
         """
+        self._leave_flat()
         packed, order = _as_packed(obs)
         hidden = packed.transition_hidden(self.actor)
         critic_hidden = hidden if self.critic is None else packed.transition_hidden(self.critic)
@@ -323,6 +320,8 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
 
     def get_distribution(self, obs: PackedSequences | TokenObs) -> Distribution:  # type: ignore[override]
         """The distribution over actions, differentiable twice; ``n * n_actions`` float32 numbers."""
+        if self.training and th.is_grad_enabled():
+            _check_second_derivatives(self.dtype_name, self.trainable)
         if self.flat_parameters and self.training and th.is_grad_enabled():
             self._leave_flat()
             self._flat = FlatParameters(self, self._actor_parameters())
@@ -348,13 +347,19 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
         return {name: each for name, each in trained_parameters(self).items() if not name.startswith(others)}
 
     def named_parameters(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, nn.Parameter]]:
-        """Parameters with gradients; in the middle of TRPO's update one tensor stands for all of the actor's."""
-        found = super().named_parameters(*args, **kwargs)
-        if self._flat is None:
+        """Parameters with gradients; in the middle of TRPO's update one tensor stands for all of the actor's.
+
+        TRPO takes what has ``value`` in its name for the critic's, as the values of some models' attention.
+        """
+        found = (
+            (name.replace("value", "val") if name.startswith("actor.") else name, each)
+            for name, each in super().named_parameters(*args, **kwargs)
+        )
+        flat = self._flat
+        if flat is None:
             return found
-        names = self._flat.names()
-        rest = ((name, each) for name, each in found if name not in names)
-        return itertools.chain([("flat_actor", self._flat.tensor)], rest)
+        rest = ((name, each) for name, each in found if not flat.holds(each))
+        return itertools.chain([("flat_actor", flat.tensor)], rest)
 
     def _leave_flat(self) -> None:
         """Let the actor's own parameters be what is trained again, with the values that TRPO has found."""
@@ -436,3 +441,11 @@ def _check_arguments(use_sde: bool, temperature: float, value: str) -> None:
         )
     if value not in ("shared", "separate"):
         raise ConfigurationError(f"value must be 'shared' or 'separate'; got {value!r}.")
+
+
+def _check_second_derivatives(dtype: str, trainable: str) -> None:
+    if dtype != "float32" and trainable not in ("heads", "lora"):
+        raise ConfigurationError(
+            f"TRPO needs dtype='float32' where trainable={trainable!r}: in {dtype} the model computes with copies of "
+            "what is trained, and TRPO would change the copies. Use float32, or train 'heads' or 'lora'."
+        )

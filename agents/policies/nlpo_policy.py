@@ -20,6 +20,8 @@ from agents.networks.trained_model import TrainedModel
 from agents.policies.actor_critic import LMActorCriticPolicy, TokenObs
 from lm_envs.errors import ConfigurationError
 
+_NOT_TAKEN = ("decode", "flat_parameters")  # of the base class's arguments
+
 
 class LMNLPOPolicy(LMActorCriticPolicy):
     """:class:`~agents.LMActorCriticPolicy` whose actions are drawn from the nucleus of a lagged copy of itself.
@@ -190,7 +192,7 @@ class LMNLPOPolicy(LMActorCriticPolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         own = {"top_p": self.top_p, "min_tokens_to_keep": self.min_tokens_to_keep}
         others = super()._get_constructor_parameters()
-        return {**{name: value for name, value in others.items() if name != "decode"}, **own}
+        return {**{name: value for name, value in others.items() if name not in _NOT_TAKEN}, **own}
 
 
 def _check_nucleus(top_p: float, min_tokens: int) -> None:

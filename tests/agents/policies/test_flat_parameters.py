@@ -102,12 +102,6 @@ def test_saved_and_loaded(lm_folder, tmp_path):
     assert np.array_equal(*(each.predict(obs, deterministic=True)[0] for each in (model, loaded)))
 
 
-def test_bfloat16_copies_are_refused(lm_folder):
-    with pytest.raises(ConfigurationError, match="needs dtype='float32'"):
-        make_model(lm_folder, flat_parameters=True, dtype="bfloat16")
-    assert make_model(lm_folder, flat_parameters=True, dtype="bfloat16", trainable="lora").learn(32)
-
-
 def test_gradients_are_those_of_the_parameters():
     module = th.nn.Sequential(th.nn.Linear(3, 4), th.nn.Tanh(), th.nn.Linear(4, 2, bias=False))
     parameters = dict(module.named_parameters())
@@ -120,3 +114,18 @@ def test_gradients_are_those_of_the_parameters():
     assert not th.equal(flat.tensor[:12], module[0].weight.flatten())
     flat.write_back()
     assert th.equal(flat.tensor[:12], module[0].weight.flatten())
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_trpo_trains_no_bfloat16_copies(lm_folder, flat):
+    with pytest.raises(ConfigurationError, match="TRPO needs dtype='float32'"):
+        make_model(lm_folder, dtype="bfloat16", flat_parameters=flat).learn(32)
+    assert make_model(lm_folder, dtype="bfloat16", flat_parameters=flat, trainable="lora").learn(32)
+
+
+def test_weights_that_are_called_values_are_the_actors(random_lm_folder):
+    folder = random_lm_folder("gpt_neox")
+    plain, flat = (make_model(folder, flat_parameters=flat).learn(32) for flat in (False, True))
+    after = weights(plain)
+    assert any("query_key_value" in name for name in after)
+    assert all(th.allclose(found, after[name], atol=1e-5, rtol=1e-4) for name, found in weights(flat).items())
