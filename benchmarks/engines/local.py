@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import traceback
 from collections import Counter, deque
@@ -86,15 +87,20 @@ def available_cores() -> int:
 
 
 class _Place:
-    """A process that runs one cell after the other; another one takes its place when it dies."""
+    """A process that runs one cell after the other; another one takes its place when it dies.
 
-    def __init__(self) -> None:
+    Args:
+        scratch: Where the process puts temporary files.
+    """
+
+    def __init__(self, scratch: str) -> None:
+        self._scratch = scratch
         self.renew()
 
     def renew(self) -> None:
         """Go on with a new process."""
         processes = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=processes, initializer=_begin_worker)
+        self._pool = ProcessPoolExecutor(1, mp_context=processes, initializer=_begin_worker, initargs=(self._scratch,))
         self._process_id: Future[int] = self._pool.submit(os.getpid)
 
     def submit(self, work: Callable[[Cell], dict[str, Any]], cell: Cell) -> Future[dict[str, Any]]:
@@ -118,7 +124,8 @@ def _places(n: int) -> Iterator[list[_Place]]:
     """Processes that are gone afterwards, also where the block is left by an exception, such as after ctrl-C."""
     own = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # libraries read them when a process begins
-    places = [_Place() for _ in range(n)]
+    scratch = tempfile.TemporaryDirectory(prefix="lm_envs_cells_", ignore_cleanup_errors=True)
+    places = [_Place(scratch.name) for _ in range(n)]
     kill = True
     try:
         yield places
@@ -126,6 +133,7 @@ def _places(n: int) -> Iterator[list[_Place]]:
     finally:
         for place in places:
             place.close(kill)
+        scratch.cleanup()  # where killed processes left what they had
         for name, value in own.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -133,8 +141,9 @@ def _places(n: int) -> Iterator[list[_Place]]:
                 os.environ[name] = value
 
 
-def _begin_worker() -> None:
-    """Leave ctrl-C to the parent, and end with it, however it ends."""
+def _begin_worker(scratch: str) -> None:
+    """Leave ctrl-C and the removal of temporary files to the parent, and end with it, however it ends."""
+    tempfile.tempdir = scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

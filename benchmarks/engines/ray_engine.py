@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from benchmarks.engines.protocol import RETRIES, OnDone, OnFailure
 from benchmarks.suite.cases import Cell
 from benchmarks.suite.running import run_cell
 from lm_envs.errors import ConfigurationError, MissingDependencyError
+
+logger = logging.getLogger(__name__)
 
 BENCHMARKS = Path(__file__).parent.parent
 OBJECT_STORE_BYTES = 80 * 2**20  # the least that Ray takes: cells and their results are a few kilobytes
@@ -65,11 +68,13 @@ class RayEngine:
 
         Raises:
             MissingDependencyError: Ray is not installed.
-            ConfigurationError: No cluster answers at the address, or a cell needs a GPU and none is asked for.
+            ConfigurationError: No cluster answers at the address, a cell needs a GPU and none is asked for, or this
+                machine alone has not what a cell asks for.
         """
         ray = _import_ray()
         self._check(cells)
         with self._connected(ray), _cancelled_at_the_end(ray) as running:
+            self._check_room(ray.nodes())
             for cell, outcome in self._outcomes(ray, cells, running):
                 try:
                     result = ray.get(outcome)
@@ -87,6 +92,17 @@ class RayEngine:
                 f"{on_gpu[0].name} runs on {on_gpu[0].measuring.device!r}, and Ray hides GPUs that no task asks for: "
                 "pass --gpus 1, or a fraction where several cells share one."
             )
+
+    def _check_room(self, nodes: Sequence[Mapping[str, Any]]) -> None:
+        """Say that no machine has what a cell asks for: it would wait for ever."""
+        there = [node["Resources"] for node in nodes if node["Alive"]]
+        if any(each.get("CPU", 0) >= self.threads and each.get("GPU", 0) >= self.gpus for each in there):
+            return
+        found = "; ".join(f"{each.get('CPU', 0):g} cores and {each.get('GPU', 0):g} GPUs" for each in there)
+        message = f"a cell asks for {self.threads} cores and {self.gpus:g} GPUs, and Ray has {found or 'no machine'}"
+        if self.address is None:
+            raise ConfigurationError(f"{message}. Run it where there are as many, or ask for fewer: --gpus.")
+        logger.warning("%s: cells wait until one is added to the cluster.", message)
 
     def _outcomes(self, ray: Any, cells: Sequence[Cell], running: dict[Any, Cell]) -> Iterator[tuple[Cell, Any]]:
         """Each cell with the reference to its result, in the order in which they end."""

@@ -15,9 +15,12 @@ from benchmarks.report.drawing import PREFIXES
 from benchmarks.report.formats import counted, duration, interval, labels, listed, memory, number, with_interval
 from benchmarks.report.gpu import gpu_devices, gpu_files
 from benchmarks.report.grid import CellResult, Grid, mean_of_metric
-from benchmarks.report.styles import style
+from benchmarks.report.styles import VALUE_LEARNERS, style
 
 Section = dict[str, Any]
+
+ENOUGH_SEEDS = 10
+"""With fewer runs, a percentile interval of their mean covers less than it says."""
 
 
 def contents(grid: Grid, analysis: Analysis) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def iqm_rows(grid: Grid, analysis: Analysis) -> list[Section]:
 
 def apart(grid: Grid, analysis: Analysis) -> list[str]:
     """What sets algorithms apart besides what they are: cases left out, parts of the model trained; in sentences."""
-    sentences = _trained_parts(grid)
+    sentences = [*_decoding(grid), *_trained_parts(grid)]
     for name in grid.algorithms:
         never = [case["title"] for case in grid.cases.values() if name not in case["algorithms"]]
         if never:
@@ -153,6 +156,26 @@ def _trained_parts(grid: Grid) -> list[str]:
             said = ", ".join(f"{_part(part)} by {labels(names)}" for part, names in parts.items())
             found.setdefault(said, []).append(info["title"])
     return [f"Not everywhere is the same trained: {said}, on: {'; '.join(titles)}." for said, titles in found.items()]
+
+
+def _decoding(grid: Grid) -> list[str]:
+    """Which algorithms act greedily, and choose among a few tokens only."""
+    learned = [cell for cell in grid.cells.values() if cell["kind"] == "learned"]
+    measured = {cell["algorithm"] for cell in learned}
+    sentences = []
+    if values := [name for name in grid.algorithms if name in measured & set(VALUE_LEARNERS)]:
+        sentences.append(
+            f"Measured greedily, by the action of the highest value: {labels(values)}. The other algorithms and the "
+            "untrained model sample; where the agent writes, greedy decoding alone is a baseline."
+        )
+    if wrapped := [cell for cell in learned if cell["settings"]["train"].get("env_wrapper")]:
+        names = list(dict.fromkeys(cell["algorithm"] for cell in wrapped))
+        titles = list(dict.fromkeys(grid.cases[cell["case"]]["title"] for cell in wrapped))
+        sentences.append(
+            "Among the pretrained model's likeliest tokens only, instead of all, choose "
+            f"{labels(names)} on: {'; '.join(titles)}."
+        )
+    return sentences
 
 
 def _part(trainable: str) -> str:
@@ -247,7 +270,7 @@ def cost_table(grid: Grid) -> Section:
     rows = [
         {
             "title": info["title"],
-            "steps": f"{info['steps']:,}",
+            "steps": _steps(grid, case),
             "cells": [_cost_cell(grid.of(case, name)) for name in names],
         }
         for case, info in grid.cases.items()
@@ -259,6 +282,14 @@ def cost_table(grid: Grid) -> Section:
         "rows": rows,
         "totals": totals,
     }
+
+
+def _steps(grid: Grid, case: str) -> str:
+    """The declared steps; where training ended later, with its last whole rollout, up to which."""
+    declared = grid.cases[case]["steps"]
+    taken = [cell["steps"] for name in grid.algorithms for cell in grid.of(case, name)]
+    most = max(taken, default=declared)
+    return f"{declared:,}" if most == declared else f"{declared:,} to {most:,}"
 
 
 def _total_time(cells: list[CellResult]) -> str:
@@ -332,17 +363,21 @@ def missing_rows(grid: Grid) -> list[Section]:
 def problems(grid: Grid) -> list[str]:
     """What a reader has to know before trusting a number, in sentences."""
     found = []
-    if grid.mixed():
-        pairs = "; ".join(f"{style(name).label} on {grid.cases[case]['title']}" for case, name in grid.mixed())
-        found.append(f"Seeds did not run with the same settings; running the set again replaces what differs: {pairs}.")
     if grid.strangers:
         found.append(f"Left out, because suite.json does not declare them: {listed(grid.strangers)}.")
+    if grid.stale:
+        found.append(
+            "Left out, because settings, weights or code have changed since; running the set again replaces them: "
+            f"{listed(grid.stale)}."
+        )
     if grid.undefined:
         found.append(f"Left out, because their score is not defined: {listed(grid.undefined)}.")
     if len(grid.seeds) == 1:
         found.append("There is one seed: no interval can be given, and differences may be chance.")
-    elif len(grid.seeds) < 5:
-        found.append(f"There are {len(grid.seeds)} seeds: intervals from so few are too narrow.")
+    elif len(grid.seeds) < ENOUGH_SEEDS:
+        found.append(
+            f"There are {len(grid.seeds)} seeds: the intervals of single cases rest on as many runs and are too narrow."
+        )
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ class Grid:
         cells: The results of cells, by case, algorithm or baseline, and seed.
         strangers: Names of cells in the folder that ``suite.json`` does not declare; nothing else here counts them.
         undefined: Names of cells whose score is not defined, such as a mean over nothing; they count as missing.
+        stale: Names of cells that ran with other settings, weights or code than ``suite.json`` declares; they too.
     """
 
     folder: Path
@@ -41,6 +41,7 @@ class Grid:
     cells: dict[tuple[str, str, int], CellResult]
     strangers: tuple[str, ...] = ()
     undefined: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def cases(self) -> dict[str, CaseInfo]:
@@ -80,6 +81,12 @@ class Grid:
         found = self.scores(case, UNTRAINED)
         return float(found.mean()) if len(found) else None
 
+    def start_of_curves(self, case: str) -> float | None:
+        """The mean score of the pretrained model on the prompts of curves; where it is unknown, on those of scores."""
+        points = [point["score"] for cell in self.of(case, UNTRAINED) for point in cell["curve"]]
+        known = [score for score in points if score is not None]
+        return fmean(known) if known else self.untrained(case)
+
     def comparable(self) -> list[str]:
         """The cases whose scores can be normalised.
 
@@ -87,12 +94,17 @@ class Grid:
         """
         return [name for name, case in self.cases.items() if self.untrained(name) not in (None, case["best"])]
 
-    def normalised(self, case: str, values: Array) -> Array:
+    def normalised(self, case: str, values: Array, start: float | None = None) -> Array:
         """Scores of a comparable case, so that 0 is the pretrained model's and 1 the best possible.
 
         ``(score - untrained) / (best - untrained)``
+
+        Args:
+            case: The case.
+            values: Scores.
+            start: The pretrained model's on the same prompts; by default on the held-out ones.
         """
-        start = self.untrained(case)
+        start = self.untrained(case) if start is None else start
         assert start is not None, f"the pretrained model was not measured on {case}"
         return (values - start) / (self.cases[case]["best"] - start)
 
@@ -111,7 +123,8 @@ class Grid:
     def normalised_curves(self, algorithm: str) -> dict[str, Array]:
         """Normalised curves ``(n_seeds, n_shares)`` of each comparable case that has some."""
         found = {case: self.curves(case, algorithm) for case in self.comparable()}
-        return {case: self.normalised(case, values) for case, values in found.items() if len(values)}
+        starts = {case: self.start_of_curves(case) for case in found}
+        return {case: self.normalised(case, values, starts[case]) for case, values in found.items() if len(values)}
 
     def missing(self) -> dict[tuple[str, str], list[int]]:
         """The seeds that are declared and not there, by case and algorithm or baseline."""
@@ -130,11 +143,6 @@ class Grid:
             for seed in self.seeds
         ]
 
-    def mixed(self) -> list[tuple[str, str]]:
-        """Case and algorithm or baseline wherever the seeds did not run with the same settings."""
-        pairs = _distinct((case, name) for case, name, _ in self.declared())
-        return [(case, name) for case, name in pairs if len({_without_seed(cell) for cell in self.of(case, name)}) > 1]
-
 
 def read_grid(folder: str | Path) -> Grid:
     """Read a folder of results.
@@ -151,10 +159,13 @@ def read_grid(folder: str | Path) -> Grid:
             f"{str(folder)!r} has no finished cell, so there is nothing to report. Go on with: {suite.get('command')}"
         )
     known = set(Grid(Path(folder), suite, {}).declared())
-    scored = {key: cell for key, cell in found.items() if key in known and cell["score"] is not None}
-    strangers = tuple("/".join(map(str, key)) for key in found if key not in known)
-    undefined = tuple("/".join(map(str, key)) for key in found if key in known and key not in scored)
-    grid = Grid(Path(folder), suite, scored, strangers, undefined)
+    declared = suite["fingerprints"]
+    names = {key: "/".join(map(str, key)) for key in found}
+    stale = {key for key in known & found.keys() if found[key]["fingerprint"] != declared.get(names[key])}
+    scored = {key: cell for key, cell in found.items() if key in known - stale and cell["score"] is not None}
+    strangers = tuple(names[key] for key in found if key not in known)
+    undefined = tuple(names[key] for key in found if key in known - stale and key not in scored)
+    grid = Grid(Path(folder), suite, scored, strangers, undefined, tuple(sorted(names[key] for key in stale)))
     if all(grid.untrained(case) is None for case in grid.cases):
         raise DataError(
             f"{str(folder)!r} has no finished cell of the baseline 'untrained', and scores are measured from the "
@@ -178,16 +189,10 @@ def mean_of_metric(cells: Sequence[CellResult], key: str) -> float | None:
 
 def _at_shares(cell: CellResult, steps: int) -> Array:
     points = [point for point in cell["curve"] if point["score"] is not None]
+    if not points:
+        return np.full_like(SHARES, np.nan)
     shares = [min(point["step"] / steps, 1.0) for point in points]
     return np.interp(SHARES, shares, [point["score"] for point in points])
-
-
-def _without_seed(cell: CellResult) -> str:
-    settings = {key: value for key, value in cell["settings"].items() if key != "seed"}
-    for key in ("train", "policy"):
-        if settings.get(key):
-            settings[key] = {name: value for name, value in settings[key].items() if name != "seed"}
-    return json.dumps(settings, sort_keys=True)
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

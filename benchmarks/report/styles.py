@@ -26,6 +26,8 @@ class Style:
     marker: str = "o"
 
 
+VALUE_LEARNERS = ("dqn", "qrdqn")
+
 STYLES = {
     "ppo": Style("PPO", "#0072b2", "-", "o"),
     "a2c": Style("A2C", "#56b4e9", (0, (4, 1.5)), "s"),
@@ -36,6 +38,8 @@ STYLES = {
     "qrdqn": Style("QR-DQN", "#aa3377", (0, (1.2, 1.2)), "X"),
     "untrained": Style("untrained", "#7f7f7f", "-", "|"),
     "random": Style("random", "#7f7f7f", (0, (1, 2)), "|"),
+    "greedy": Style("greedy", "#7f7f7f", (0, (3, 1, 1, 1)), "|"),
+    "writing": Style("writing", "#7f7f7f", (0, (3, 1, 1, 1, 1, 1)), "|"),
     "best_of_n": Style("best of n", "#7f7f7f", (0, (5, 2)), "|"),
     "supervised": Style("supervised", "#7f7f7f", (0, (5, 2, 1, 2)), "|"),
     "oracle": Style("oracle", "#7f7f7f", (0, (10, 2)), "|"),

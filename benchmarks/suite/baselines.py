@@ -11,14 +11,14 @@ import numpy as np
 import benchmarks.suite.reasoning  # noqa: F401 - registers a data set
 import lm_envs  # noqa: F401 - registers the environments
 from agents.evaluation.generation import Completion, complete, seeded
-from agents.evaluation.metrics import measure, reference_policy
+from agents.evaluation.metrics import evaluate, measure, reference_policy
 from agents.evaluation.pretrained_policy import pretrained_policy, untrained_kwargs
 from agents.evaluation.prompts import choose_prompts
 from agents.policies.actor_critic import LMActorCriticPolicy
 from agents.policies.value_policies import is_value_policy
 from agents.training_runs.building import build_model
 from agents.training_runs.training import EVALUATION_SEED
-from benchmarks.suite.cases import Cell
+from benchmarks.suite.cases import Cell, unknown_score
 from benchmarks.suite.gold import Script, gold_script, says_what_is_right
 from benchmarks.suite.players import HandWrittenPlayer, RandomPlayer, ScriptPlayer
 from benchmarks.suite.texts import N_TEXTS, shown
@@ -43,7 +43,8 @@ def measure_baseline(cell: Cell) -> dict[str, Any]:
         cell: A baseline's cell.
 
     Returns:
-        ``steps`` (0), ``metrics``, ``curve`` (none) and ``texts`` of the cell's result.
+        ``steps`` (0), ``metrics``, ``curve`` (of ``untrained`` its one point, of others none) and ``texts`` of the
+        cell's result.
 
     Raises:
         LMEnvsError: The case has no such baseline, or something in its settings cannot work.
@@ -51,11 +52,25 @@ def measure_baseline(cell: Cell) -> dict[str, Any]:
     played = _BASELINES[cell.algorithm](cell, **cell.case.baselines[cell.algorithm])
     found = measure(played.completions, cell.case.env_id, played.env_kwargs, split="test", seed=EVALUATION_SEED)
     evaluation = found.to_dict(N_TEXTS)
-    return {"steps": 0, "metrics": evaluation["metrics"], "curve": [], "texts": [*map(shown, evaluation["examples"])]}
+    curve = [_start_of_curves(cell)] if cell.algorithm == "untrained" else []
+    texts = [*map(shown, evaluation["examples"])]
+    return {"steps": 0, "metrics": evaluation["metrics"], "curve": curve, "texts": texts}
 
 
 def untrained(cell: Cell) -> Played:
-    """The pretrained language model; of labels, a new head on it."""
+    """The pretrained language model, as training finds it; of acts, choices and labels, a new head on it."""
+    kwargs = environment_kwargs(cell)
+    return Played(_held_out(cell, _pretrained(cell, kwargs), kwargs), kwargs)
+
+
+def greedy(cell: Cell) -> Played:
+    """The pretrained language model, which takes its likeliest token each time, as value learners do."""
+    kwargs = environment_kwargs(cell)
+    return Played(_held_out(cell, _pretrained(cell, kwargs), kwargs, deterministic=True), kwargs)
+
+
+def writing(cell: Cell) -> Played:
+    """The pretrained language model, which writes in tokens what algorithms choose as an act or an answer."""
     kwargs = untrained_kwargs(None, environment_kwargs(cell))
     return Played(_held_out(cell, _pretrained(cell, kwargs), kwargs), kwargs)
 
@@ -67,7 +82,7 @@ def at_random(cell: Cell) -> Played:
 
 
 def best_of_n(cell: Cell, n: int = 8) -> Played:
-    """The best of ``n`` episodes that the pretrained model has with each prompt, by the case's own reward."""
+    """The best of ``n`` texts that the pretrained model writes for each prompt, by the case's own reward."""
     kwargs = untrained_kwargs(None, environment_kwargs(cell))
     policy = _pretrained(cell, kwargs)
     rounds = [_held_out(cell, policy, kwargs, seed=n * cell.seed + number) for number in range(n)]
@@ -105,6 +120,8 @@ def oracle(cell: Cell) -> Played:
 _BASELINES: dict[str, Callable[..., Played]] = {
     "untrained": untrained,
     "random": at_random,
+    "greedy": greedy,
+    "writing": writing,
     "best_of_n": best_of_n,
     "supervised": supervised,
     "oracle": oracle,
@@ -157,6 +174,22 @@ def _held_out(
     indices = _test_prompts(cell, kwargs)
     own = cell.seed if seed is None else seed
     return _complete(cell, policy, kwargs, "test", indices, own, deterministic)
+
+
+def _start_of_curves(cell: Cell) -> dict[str, float]:
+    """Where the curves of algorithms begin: the same policy on their validation prompts, sampled with their seed."""
+    kwargs = environment_kwargs(cell)
+    found = evaluate(
+        _pretrained(cell, kwargs),
+        cell.case.env_id,
+        kwargs,
+        split="validation",
+        n_prompts=cell.measuring.curve_prompts,
+        seed=EVALUATION_SEED,
+    )
+    if cell.case.score not in found.metrics:
+        raise unknown_score(cell, found.metrics)
+    return {"step": 0, "score": found.metrics[cell.case.score].mean}
 
 
 def _test_prompts(cell: Cell, kwargs: dict[str, Any]) -> np.ndarray:

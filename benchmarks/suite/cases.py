@@ -7,7 +7,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,9 +21,9 @@ from lm_envs.models.aliases import resolve
 
 SUITE_FILE = Path(__file__).with_name("suite.yml")
 ALGORITHMS = ("ppo", "a2c", "grpo", "nlpo", "trpo", "dqn", "qrdqn")
-BASELINES = ("untrained", "random", "best_of_n", "supervised", "oracle")
-FORMAT = 1
-"""Part of every fingerprint: raise it when the code of cells is changed so that they give other numbers."""
+BASELINES = ("untrained", "random", "greedy", "writing", "best_of_n", "supervised", "oracle")
+FORMATS = {"learned": 1, "baseline": 2}
+"""By kind, a part of every fingerprint: raise it when the code of cells is changed so that they give other numbers."""
 
 _WEIGHTS = ("*.safetensors", "*.bin", "config.json", "tokenizer.json")
 
@@ -146,7 +146,7 @@ class Cell:
     @functools.cached_property
     def fingerprint(self) -> str:
         """12 hexadecimal digits of SHA-256 over everything that decides the cell's numbers."""
-        decisive = {"format": FORMAT, "weights": digest_of_model(self.measuring.model), **self.settings}
+        decisive = {"format": FORMATS[self.kind], "weights": digest_of_model(self.measuring.model), **self.settings}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
     def train_config(self, algorithm: str | None = None) -> TrainConfig:
@@ -226,6 +226,14 @@ def _no_cell(pattern: str, cells: Sequence[Cell]) -> str:
     return (
         f"no cell fits the pattern {pattern!r}. It is matched with case/algorithm/seed, such as 'textgen-*/ppo/0' or "
         f"'*/dqn/*'. Here are the {'; the '.join(known)}."
+    )
+
+
+def unknown_score(cell: Cell, metrics: Iterable[str]) -> ConfigurationError:
+    """The error for a score that the evaluation of a cell does not have."""
+    return ConfigurationError(
+        f"the case {cell.case.name!r} is scored by {cell.case.score!r}; the evaluation of {cell.name} has "
+        f"{', '.join(metrics)}. Correct the case's score in suite.yml."
     )
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.suite.cases import BenchmarkSet, Cell, chosen, load_set
-from benchmarks.suite.progress import Progress
+from benchmarks.suite.progress import Progress, score_in_words
 from benchmarks.suite.results import ResultsFolder
 from benchmarks.suite.running import check_device, run
 from lm_envs.errors import LMEnvsError
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if settings.list:
             console.print(listing(cells, ResultsFolder(folder)))
             return
-        failures = _run(settings, benchmark, cells, folder, command, console)
+        failures = _run(settings, benchmark, cells, folder, console)
     except LMEnvsError as error:
         raise SystemExit(f"error: {error}") from error
     except KeyboardInterrupt:
@@ -55,7 +55,6 @@ def _run(
     benchmark: BenchmarkSet,
     cells: list[Cell],
     folder: Path,
-    command: str,
     console: Console,
 ) -> dict[str, str]:
     device = benchmark.measuring.device
@@ -64,12 +63,12 @@ def _run(
 
         gpus = settings.gpus if settings.gpus is not None else float(device != "cpu")
         ray = RayEngine(settings.address, jobs=settings.jobs, gpus=gpus)
-        return run(benchmark, cells, folder, ray, command, Progress(console, settings.jobs or 1))
+        return run(benchmark, cells, folder, ray, Progress(console, settings.jobs or 1))
     check_device(device)
     from benchmarks.engines.local import LocalEngine
 
     local = LocalEngine(1 if settings.jobs is None and device != "cpu" else settings.jobs)
-    return run(benchmark, cells, folder, local, command, Progress(console, local.jobs))
+    return run(benchmark, cells, folder, local, Progress(console, local.jobs))
 
 
 def listing(cells: Sequence[Cell], results: ResultsFolder) -> Table:
@@ -85,7 +84,7 @@ def listing(cells: Sequence[Cell], results: ResultsFolder) -> Table:
 
 
 def _numbers(result: Mapping[str, Any] | None) -> tuple[str, str]:
-    return ("", "") if result is None else (f"{result['score']:.3f}", f"{result['seconds']:.0f}")
+    return ("", "") if result is None else (score_in_words(result), f"{result['seconds']:.0f}")
 
 
 def failure_report(failures: Mapping[str, str], command: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -50,8 +50,7 @@ class Progress:
     def done(self, cell: Cell, result: dict[str, Any]) -> None:
         """A cell has its result."""
         self._seconds.append(result["seconds"])
-        score = f"{cell.case.score} {result['score']:.3f}"
-        self._advance(f"{cell.name}: {score}, {result['seconds']:.0f} s")
+        self._advance(f"{cell.name}: {cell.case.score} {score_in_words(result)}, {result['seconds']:.0f} s")
 
     def failed(self, cell: Cell, reason: str) -> None:
         """A cell has failed."""
@@ -67,6 +66,11 @@ class Progress:
             return ""
         seconds = statistics.mean(self._seconds) * self._left / self._jobs
         return f", about {in_words(seconds)}"
+
+
+def score_in_words(result: Mapping[str, Any]) -> str:
+    """A result's score; it is not defined where it is a mean over nothing."""
+    return "undefined" if result["score"] is None else f"{result['score']:.3f}"
 
 
 def in_words(seconds: float) -> str:

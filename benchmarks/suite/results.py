@@ -53,7 +53,7 @@ class ResultsFolder:
         """Where a cell's result is."""
         return self.cells / cell.case.name / f"{cell.algorithm}-{cell.seed}.json"
 
-    def prepare(self, benchmark: BenchmarkSet, machine: Mapping[str, Any], command: str) -> None:
+    def prepare(self, benchmark: BenchmarkSet, machine: Mapping[str, Any]) -> None:
         """Make the folder, write ``suite.json``, and remove what a killed run left half-written.
 
         Raises:
@@ -70,16 +70,26 @@ class ResultsFolder:
                 folder = self.cells / case.name
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_leftovers(folder)
-            write_json(self.suite, _description(benchmark, machine, command))
+            write_json(self.suite, _description(benchmark, machine))
         except OSError as error:
             raise ConfigurationError(
                 f"cannot write results into {str(self.path)!r}: {error}. Choose another folder with --out."
             ) from error
 
     def write(self, cell: Cell, result: Mapping[str, Any]) -> None:
-        """Write a cell's result, in one step."""
-        self.file(cell).parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.file(cell), dict(result))
+        """Write a cell's result, in one step.
+
+        Raises:
+            ConfigurationError: It cannot be written.
+        """
+        try:
+            self.file(cell).parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.file(cell), dict(result))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write the result of {cell.name} into {str(self.path)!r}: {error}. Cells that ended before are "
+                "kept: make room, or make the folder writable, and run the same command again."
+            ) from error
 
     def finished(self, cell: Cell) -> dict[str, Any] | None:
         """A cell's result; None where there is none, or one of other settings, which does not count.
@@ -94,7 +104,7 @@ class ResultsFolder:
         return result if result["fingerprint"] == cell.fingerprint else None
 
     def read_suite(self) -> dict[str, Any]:
-        """What ``suite.json`` says: ``set``, ``cases`` in order, ``machine``, ``command``.
+        """What ``suite.json`` says: ``set``, ``cases`` in order, ``machine``, ``command``, ``fingerprints`` by cell.
 
         Raises:
             DataError: There is no such file, or it is damaged.
@@ -104,7 +114,7 @@ class ResultsFolder:
                 f"{str(self.path)!r} has no suite.json, so it is no folder of results. Pass one that "
                 "'python -m benchmarks run' wrote, or run that first."
             )
-        return _read_object(self.suite, ("set", "cases"))
+        return _read_object(self.suite, ("set", "cases", "fingerprints"))
 
     def read_cells(self) -> list[dict[str, Any]]:
         """The results of all cells that ended, case by case; those of cases that ``suite.json`` lacks are left out.
@@ -136,7 +146,7 @@ def _read_object(file: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     return values
 
 
-def _description(benchmark: BenchmarkSet, machine: Mapping[str, Any], command: str) -> dict[str, Any]:
+def _description(benchmark: BenchmarkSet, machine: Mapping[str, Any]) -> dict[str, Any]:
     shown = ("name", "title", "env_id", "task", "dataset", "reward", "score", "best", "steps")
     cases = [
         {
@@ -148,4 +158,11 @@ def _description(benchmark: BenchmarkSet, machine: Mapping[str, Any], command: s
         for case in benchmark.cases
     ]
     setting = {"model": benchmark.measuring.model, "device": benchmark.measuring.device, "seeds": list(benchmark.seeds)}
-    return {"set": benchmark.name, **setting, "cases": cases, "machine": dict(machine), "command": command}
+    return {
+        "set": benchmark.name,
+        **setting,
+        "cases": cases,
+        "machine": dict(machine),
+        "command": f"python -m benchmarks run --set {benchmark.name}",
+        "fingerprints": {cell.name: cell.fingerprint for cell in benchmark.cells()},
+    }

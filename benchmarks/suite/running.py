@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.suite.cases import Cell
+from benchmarks.suite.cases import Cell, unknown_score
 from lm_envs.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def run(
     cells: list[Cell],
     folder: Path,
     engine: Engine,
-    command: str,
     progress: Progress,
 ) -> dict[str, str]:
     """Run the cells that have no result yet.
@@ -74,21 +73,21 @@ def run(
         cells: Those of its cells that are wanted.
         folder: Where results are, and go.
         engine: What runs them.
-        command: What the user called, for ``suite.json``.
         progress: What is told of the cells.
 
     Returns:
         Why cells failed, by name.
 
     Raises:
-        ConfigurationError: The folder cannot be written, or has the results of another set.
+        ConfigurationError: The folder cannot be written, or has the results of another set; cells that have ended are
+            kept.
         DataError: A file in it is damaged.
     """
     from benchmarks.machine import describe_machine
     from benchmarks.suite.results import ResultsFolder
 
     results = ResultsFolder(folder)
-    results.prepare(benchmark, describe_machine(), command)
+    results.prepare(benchmark, describe_machine())
     waiting = [cell for cell in cells if results.finished(cell) is None]
     failures: dict[str, str] = {}
 
@@ -135,10 +134,7 @@ def _run(cell: Cell) -> dict[str, Any]:
 
 def _score(cell: Cell, metrics: dict[str, Any]) -> float:
     if cell.case.score not in metrics:
-        raise ConfigurationError(
-            f"the case {cell.case.name!r} is scored by {cell.case.score!r}; the evaluation of {cell.name} has "
-            f"{', '.join(metrics)}. Correct the case's score in suite.yml."
-        )
+        raise unknown_score(cell, metrics)
     return float(metrics[cell.case.score]["mean"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def first_is_quick(cell: Cell) -> dict[str, Any]:
     """Cell 0 ends when cell 1 has begun, which goes on for long."""
     begun = Path(os.environ["TOY_FOLDER"]) / "1"
     if cell.seed:
+        (begun.parent / "scratch").write_text(tempfile.mkdtemp())
         tried(begun.parent, cell)
         time.sleep(SLEEP)
     while not begun.exists():
@@ -72,7 +74,7 @@ def test_deaths_and_exceptions_lose_nothing_else(folder: Path) -> None:
     assert os.getpid() not in {result["process"] for result in done.values()}
 
 
-def test_what_a_callback_raises_ends_the_processes(folder: Path) -> None:
+def test_what_a_callback_raises_ends_the_processes_and_leaves_no_files(folder: Path) -> None:
     def interrupted(cell: Cell, result: dict[str, Any]) -> None:
         raise KeyboardInterrupt
 
@@ -82,6 +84,7 @@ def test_what_a_callback_raises_ends_the_processes(folder: Path) -> None:
         LocalEngine(2, work=first_is_quick).run(CELLS[:2], interrupted, pytest.fail)
     assert time.monotonic() - start < SLEEP
     assert {name: os.environ.get(name) for name in THREAD_VARIABLES} == own
+    assert not Path((folder / "scratch").read_text()).exists()
 
 
 @pytest.mark.parametrize(

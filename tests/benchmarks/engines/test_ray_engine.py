@@ -124,3 +124,13 @@ def test_missing_ray_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"--engine ray needs the package 'ray'.*lm-envs\[ray\]"):
         RayEngine().run([], pytest.fail, pytest.fail)
+
+
+def test_a_cell_that_no_machine_can_take_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    small = {"Alive": True, "Resources": {"CPU": 2.0}}
+    gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+    RayEngine()._check_room([small])
+    with pytest.raises(ConfigurationError, match=r"asks for 1 cores and 1 GPUs, and Ray has 2 cores and 0 GPUs"):
+        RayEngine(gpus=1)._check_room([small, gone])
+    RayEngine("auto", gpus=1)._check_room([small, gone])
+    assert "cells wait until one is added to the cluster" in caplog.text

@@ -18,6 +18,7 @@ MACHINE = {
     "stable-baselines3": "2.9.2", "gymnasium": "1.4.0", "numpy": "2.4.6", "trl": None,
 }  # fmt: skip
 
+FINGERPRINT = "0" * 12
 Key = tuple[str, str, int]
 
 
@@ -35,7 +36,7 @@ def cell(key: Key, score: float | None, **values: Any) -> dict[str, Any]:
     curve = [] if baseline or score is None else [{"step": 0, "score": 1.0}, {"step": 1000, "score": score}]
     return {
         "case": name, "algorithm": algorithm, "seed": seed, "kind": "baseline" if baseline else "learned",
-        "fingerprint": "0" * 12, "command": f"python -m benchmarks run --only {name}/{algorithm}/{seed}",
+        "fingerprint": FINGERPRINT, "command": f"python -m benchmarks run --only {name}/{algorithm}/{seed}",
         "settings": {"seed": seed, "train": None if baseline else {"seed": seed, "steps": 1000}}, "steps": 1000,
         "score": score, "metrics": {"reward": {"mean": score, "low": None, "high": None}}, "curve": curve,
         "texts": [{"prompt": "My lamp:", **before, "after": f"{algorithm} <b>likes</b> | `it`.", "reward_after": 0.9}],
@@ -56,8 +57,10 @@ def write_results(
     folder = root / "results" / "suite"
     folder.mkdir(parents=True)
     suite = {"set": "suite", "model": "tiny", "device": "cpu", "seeds": list(seeds), "cases": cases}
-    command = "python -m benchmarks run"
-    (folder / "suite.json").write_text(json.dumps({**suite, "machine": MACHINE, "command": command}))
+    declared = [(each["name"], name) for each in cases for name in (*each["algorithms"], *each["baselines"])]
+    fingerprints = {f"{name}/{who}/{seed}": FINGERPRINT for name, who in declared for seed in suite["seeds"]}
+    own = {"machine": MACHINE, "command": "python -m benchmarks run", "fingerprints": fingerprints}
+    (folder / "suite.json").write_text(json.dumps({**suite, **own}))
     for key, score in scores.items():
         put(folder, cell(key, score))
     return folder

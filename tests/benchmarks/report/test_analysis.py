@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rliable")
@@ -109,7 +110,7 @@ def test_what_is_missing_is_shown_as_missing(folder: Path) -> None:
 
 def test_which_cases_are_left_out_is_said(folder: Path) -> None:
     grid = read_grid(folder)
-    assert apart(grid, analyse(grid)) == ["DQN is not declared for: Case b.", "NLPO is not declared for: Case a."]
+    assert apart(grid, analyse(grid))[1:] == ["DQN is not declared for: Case b.", "NLPO is not declared for: Case a."]
     assert [row["cases"] for row in iqm_rows(grid, analyse(grid))] == [2, 1]
 
 
@@ -118,7 +119,7 @@ def test_what_is_trained_is_said_where_it_differs(folder: Path) -> None:
         put(folder, cell(("a", name, 0), 1.5, settings={"seed": 0, "train": {"trainable": part}}))
     said = "Not everywhere is the same trained: the last 2 layers by PPO, heads alone by DQN, on: Case a."
     grid = read_grid(folder)
-    assert apart(grid, analyse(grid))[0] == said
+    assert apart(grid, analyse(grid))[1] == said
 
 
 def test_findings_say_that_intervals_overlap(folder: Path) -> None:
@@ -141,7 +142,36 @@ def test_findings_without_intervals_say_so(write_folder: Write) -> None:
 
 def test_a_reader_is_warned(folder: Path) -> None:
     put(folder, cell(("a", "ppo", 7), 2.0))
-    put(folder, cell(("a", "ppo", 1), 1.5, settings={"seed": 1, "train": {"steps": 5}}))
-    told = " ".join(problems(read_grid(folder)))
-    assert "2 seeds: intervals from so few are too narrow" in told
-    assert "a/ppo/7" in told and "PPO on Case a" in told
+    put(folder, cell(("a", "ppo", 1), 1.5, fingerprint="1" * 12))
+    grid = read_grid(folder)
+    told = " ".join(problems(grid))
+    assert "2 seeds: the intervals of single cases rest on as many runs" in told
+    assert "Left out, because suite.json does not declare them: a/ppo/7." in told
+    assert "settings, weights or code have changed since" in told and "replaces them: a/ppo/1." in told
+    assert len(grid.of("a", "ppo")) == 1
+
+
+def test_curves_begin_at_what_the_untrained_policy_scores_on_their_prompts(folder: Path) -> None:
+    for seed in (0, 1):
+        put(folder, cell(("a", "untrained", seed), 1.0, curve=[{"step": 0, "score": 1.25}]))
+        points = [{"step": 0, "score": 1.25}, {"step": 1000, "score": 2.0}]
+        put(folder, cell(("a", "ppo", seed), 1.5, curve=points))
+    grid = read_grid(folder)
+    assert grid.normalised_curves("ppo")["a"][:, [0, -1]].tolist() == [[0.0, 1.0], [0.0, 1.0]]
+    assert grid.normalised_scores("ppo")["a"].tolist() == [0.5, 0.5]
+
+
+def test_a_curve_without_any_score_is_undefined(folder: Path) -> None:
+    put(folder, cell(("a", "ppo", 0), 1.5, curve=[{"step": 0, "score": None}]))
+    grid = read_grid(folder)
+    assert np.isnan(grid.curves("a", "ppo")[0]).all()
+    assert analyse(grid).means["a", "ppo"].mean == 1.5
+
+
+def test_greedy_algorithms_and_candidates_are_named(folder: Path) -> None:
+    train = {"trainable": "all", "env_wrapper": ["lm_envs.wrappers.CandidateActions"]}
+    put(folder, cell(("a", "dqn", 0), 1.5, settings={"seed": 0, "train": train}))
+    grid = read_grid(folder)
+    greedy, candidates, *_ = apart(grid, analyse(grid))
+    assert greedy.startswith("Measured greedily, by the action of the highest value: DQN. The other algorithms")
+    assert candidates.endswith("likeliest tokens only, instead of all, choose DQN on: Case a.")

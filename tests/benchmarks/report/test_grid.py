@@ -58,12 +58,13 @@ def test_curves_are_read_at_shares_of_the_steps(write_folder: Write) -> None:
     np.testing.assert_allclose(curve[0], np.where(SHARES < 0.5, 2 * SHARES, 1 + 2 * (SHARES - 0.5)))
 
 
-def test_seeds_with_other_settings_are_noticed(write_folder: Write) -> None:
+def test_cells_of_other_settings_count_as_missing(write_folder: Write) -> None:
     folder = write_folder([case("a", ["ppo"])], {("a", "ppo", 0): 1.0, ("a", "untrained", 0): 1.0})
     put(folder, cell(("a", "ppo", 1), 1.0))
-    assert read_grid(folder).mixed() == []
-    put(folder, cell(("a", "ppo", 1), 1.0, settings={"seed": 1, "train": {"seed": 1, "steps": 2000}}))
-    assert read_grid(folder).mixed() == [("a", "ppo")]
+    assert read_grid(folder).stale == ()
+    put(folder, cell(("a", "ppo", 1), 1.0, fingerprint="1" * 12))
+    grid = read_grid(folder)
+    assert grid.stale == ("a/ppo/1",) and grid.missing()["a", "ppo"] == [1]
 
 
 def test_common_cases() -> None:

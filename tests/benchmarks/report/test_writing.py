@@ -99,7 +99,7 @@ def test_the_page_shows_everything(page: str) -> None:
     for text in (
         "The set suite trains the model tiny on 2 cases with 2 algorithms (PPO and DQN), 2 seeds each",
         "17 of 18 cells are finished",
-        "There are 2 seeds: intervals from so few are too narrow.",
+        "There are 2 seeds: the intervals of single cases rest on as many runs and are too narrow.",
         "Lamps &amp; &lt;shades&gt;",
         "python -m benchmarks run --only a/ppo/0",
         "python -m benchmarks run --set suite --only b/dqn/1  # not finished",

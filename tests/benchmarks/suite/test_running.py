@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.suite import command, running
+from benchmarks.suite import command, results, running
 from benchmarks.suite.cases import BenchmarkSet, Case, Cell, load_set
 from benchmarks.suite.progress import Progress
 from benchmarks.suite.results import KEYS, ResultsFolder
@@ -35,7 +35,7 @@ from benchmarks.suite.running import run
 
 if __name__ == "__main__":
     toy = load_set("toy", Path(sys.argv[1]))
-    run(toy, toy.cells(), Path(sys.argv[2]), LocalEngine(1), "toy", Progress(Console()))
+    run(toy, toy.cells(), Path(sys.argv[2]), LocalEngine(1), Progress(Console()))
 """
 
 
@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
     finished = [cell.name for cell in toy.cells() if ResultsFolder(folder).finished(cell)]
     assert 1 <= len(finished) < len(toy.cells())
     engine = InOrder()
-    assert run(toy, toy.cells(), folder, engine, "toy", quiet) == {}
+    assert run(toy, toy.cells(), folder, engine, quiet) == {}
     assert engine.ran == [cell.name for cell in toy.cells() if cell.name not in finished]
     for cell in toy.cells()[:2]:  # finished by the killed run, and by the one that went on
         kept = ResultsFolder(folder).finished(cell)
@@ -119,11 +119,11 @@ def test_a_killed_run_goes_on_with_the_same_numbers(
 def test_finished_cells_are_kept_and_changed_ones_run_again(toy: BenchmarkSet, tmp_path: Path, quiet: Progress) -> None:
     cells = toy.cells()
     first = InOrder(made_up)
-    run(toy, cells[:2], tmp_path, first, "toy", quiet)
+    run(toy, cells[:2], tmp_path, first, quiet)
     assert first.ran == [cell.name for cell in cells[:2]]
     changed = dataclasses.replace(cells[0], case=dataclasses.replace(cells[0].case, steps=64))
     second = InOrder(made_up)
-    run(toy, [changed, *cells[1:]], tmp_path, second, "toy", quiet)
+    run(toy, [changed, *cells[1:]], tmp_path, second, quiet)
     assert second.ran == [cells[0].name, *(cell.name for cell in cells[2:])]
     assert [each["score"] for each in ResultsFolder(tmp_path).read_cells()] == [0.5] * len(cells)
 
@@ -136,12 +136,38 @@ def test_a_failing_cell_is_reported_and_the_others_finish(toy: BenchmarkSet, tmp
             raise ValueError("no luck")
         return made_up(cell)
 
-    failures = run(toy, cells, tmp_path, InOrder(work), "toy", quiet)
+    failures = run(toy, cells, tmp_path, InOrder(work), quiet)
     assert failures == {cells[1].name: "Traceback\nno luck"}
     assert [ResultsFolder(tmp_path).finished(cell) is None for cell in cells] == [cell is cells[1] for cell in cells]
     again = InOrder(made_up)
-    assert run(toy, cells, tmp_path, again, "toy", quiet) == {}
+    assert run(toy, cells, tmp_path, again, quiet) == {}
     assert again.ran == [cells[1].name]
+
+
+def test_a_full_disk_loses_no_cell_that_has_ended(
+    toy: BenchmarkSet, tmp_path: Path, quiet: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells, write = toy.cells(), results.write_json
+
+    def full(path: Path, content: Any) -> None:
+        if path == ResultsFolder(tmp_path).file(cells[1]):
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(results, "write_json", full)
+    with pytest.raises(ConfigurationError, match=r"No space left on device.*are kept.*run the same command again"):
+        run(toy, cells, tmp_path, InOrder(made_up), quiet)
+    assert ResultsFolder(tmp_path).finished(cells[0])
+
+
+def test_an_undefined_score_is_told_as_such(
+    toy: BenchmarkSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = InOrder(lambda cell: {**made_up(cell), "score": None})
+    assert run(toy, toy.cells(), tmp_path, engine, Progress(Console())) == {}
+    assert "entity_f1 undefined, 1 s" in capsys.readouterr().out
+    Console().print(command.listing(toy.cells(), ResultsFolder(tmp_path)))
+    assert "undefined" in capsys.readouterr().out
 
 
 def test_a_score_that_nobody_measures(toy: BenchmarkSet) -> None:
@@ -161,24 +187,23 @@ def test_a_set_for_a_gpu_is_refused_where_there_is_none(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("text", ["{", "[]", '{"fingerprint": "0"}'])
 def test_a_damaged_file_is_named(text: str, toy: BenchmarkSet, tmp_path: Path, quiet: Progress) -> None:
     cell = toy.cells()[0]
-    results = ResultsFolder(tmp_path)
-    run(toy, [cell], tmp_path, InOrder(made_up), "toy", quiet)
-    results.file(cell).write_text(text)
+    run(toy, [cell], tmp_path, InOrder(made_up), quiet)
+    ResultsFolder(tmp_path).file(cell).write_text(text)
     with pytest.raises(DataError, match=r"ppo-0.json' (cannot be read|is damaged).*Delete it"):
-        run(toy, [cell], tmp_path, InOrder(made_up), "toy", quiet)
+        run(toy, [cell], tmp_path, InOrder(made_up), quiet)
 
 
 def test_a_folder_that_cannot_be_written(toy: BenchmarkSet, tmp_path: Path, quiet: Progress) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"cannot write results into.*Choose another folder with --out"):
-        run(toy, toy.cells(), tmp_path / "file" / "out", InOrder(made_up), "toy", quiet)
+        run(toy, toy.cells(), tmp_path / "file" / "out", InOrder(made_up), quiet)
 
 
 def test_a_folder_of_another_set_is_left_alone(toy: BenchmarkSet, tmp_path: Path, quiet: Progress) -> None:
-    run(toy, toy.cells(), tmp_path, InOrder(made_up), "toy", quiet)
+    run(toy, toy.cells(), tmp_path, InOrder(made_up), quiet)
     other = dataclasses.replace(toy, name="other")
     with pytest.raises(ConfigurationError, match=r"has the results of the set 'toy'; got 'other'.*--out"):
-        run(other, other.cells(), tmp_path, InOrder(made_up), "toy", quiet)
+        run(other, other.cells(), tmp_path, InOrder(made_up), quiet)
 
 
 def test_a_folder_without_results(tmp_path: Path) -> None:
@@ -252,5 +277,22 @@ def test_what_cannot_work_is_one_line(arguments: list[str], match: str, tmp_path
 @pytest.mark.parametrize("case", BASELINES.cases, ids=[case.name for case in BASELINES.cases])
 def test_baselines_of_each_kind_of_data(case: Case) -> None:
     scores = {name: run_cell(Cell(case, name, 0, BASELINES.measuring))["score"] for name in case.baselines}
-    assert scores["best_of_n"] >= scores["untrained"]
+    assert scores["best_of_n"] >= scores.get("writing", scores["untrained"])
     assert "oracle" not in scores or scores["oracle"] == max(scores.values())
+
+
+def test_curves_begin_at_the_untrained_policy() -> None:
+    case = BASELINES.cases[0]
+    (start,), (first, *_) = (
+        run_cell(Cell(case, name, 0, BASELINES.measuring))["curve"] for name in ("untrained", "ppo")
+    )
+    assert start == first
+
+
+def test_where_agents_choose_the_untrained_policy_does_and_another_one_writes() -> None:
+    (case,) = (case for case in BASELINES.cases if case.name == "acts")
+    texts = {
+        name: [text["after"] for text in run_cell(Cell(case, name, 0, BASELINES.measuring))["texts"]]
+        for name in ("untrained", "writing")
+    }
+    assert texts["untrained"] != texts["writing"]
