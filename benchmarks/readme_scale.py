@@ -123,7 +123,7 @@ def _growth(result: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|",
     ]
     for fit in result["fits"]:
-        numbers = f"{1e6 * fit['constant']:,.1f} | {1e6 * fit['slope']:.3g} | {100 * fit['error']:.0f}%"
+        numbers = f"{_short(1e6 * fit['constant'])} | {_short(1e6 * fit['slope'])} | {100 * fit['error']:.0f}%"
         lines.append(f"| {SYSTEMS[fit['system']]} | {PHASES[fit['phase']]} | {numbers} | {fit['exponent']:.2f} |")
     return lines
 
@@ -134,4 +134,10 @@ def _left(result: dict[str, Any]) -> list[str]:
 
 
 def _spread(row: dict[str, Any]) -> str:
-    return f"{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f})"
+    digits = 2 if row["median"] >= 0.1 else 4
+    return f"{row['median']:.{digits}f} ({row['min']:.{digits}f} to {row['max']:.{digits}f})"
+
+
+def _short(value: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -23,7 +23,7 @@ NAMES = {
     "project": "this project",
     "grpo": "this project, GRPO",
     "textbook": "textbook SB3 policy",
-    "generate": "`generate` + one update (bound)",
+    "generate": "bare `generate` + one update",
 }
 
 
@@ -178,4 +178,7 @@ def _lengths(result: dict[str, Any]) -> list[str]:
 
 
 def _ratio(row: dict[str, Any] | None) -> str:
-    return "" if row is None else f"{row['median']:.2f} ({row['min']:.2f} to {row['max']:.2f})"
+    if row is None:
+        return ""
+    median = f"{row['median']:.2f}"
+    return median if row["min"] == row["max"] else f"{median} ({row['min']:.2f} to {row['max']:.2f})"

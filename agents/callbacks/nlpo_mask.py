@@ -43,6 +43,7 @@ class NLPOMaskCallback(BaseCallback):
                 "NLPOMaskCallback needs an on-policy algorithm with an LMNLPOPolicy; got "
                 f"{type(self.model).__name__} with {type(policy).__name__}. Pass policy=agents.LMNLPOPolicy to PPO."
             )
+        policy.expect_renewals()
         self.n_updates = 0
 
     def _on_rollout_start(self) -> None:

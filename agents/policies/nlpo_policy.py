@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,8 +19,10 @@ from agents.networks.nucleus import nucleus_mask
 from agents.networks.sequences import PackedSequences, pack_observations
 from agents.networks.trained_model import TrainedModel
 from agents.policies.actor_critic import LMActorCriticPolicy, TokenObs
+from agents.warn_once import warn_once
 from lm_envs.errors import ConfigurationError
 
+UNRENEWED = 3
 _NOT_TAKEN = ("decode", "flat_parameters")  # of the base class's arguments
 
 
@@ -65,6 +68,8 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         MissingDependencyError: For ``"lora"`` peft is not installed, or for ``quantization`` bitsandbytes.
         ModelError: If the model cannot be used, has another vocabulary than the environment, or is too short.
     """
+
+    _trainings: float = 0
 
     def __init__(
         self,
@@ -116,6 +121,7 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         self.masking_model = self._masking_model()  # after the optimizer was made, which must not know it
         self.masking_adapter = copy.deepcopy(self.adapter)
         self.update_mask()
+        self._trainings = 0  # since the mask was renewed by somebody else
 
     def _masking_model(self) -> LanguageModel | Encoder | None:
         """A second language model that shares what is frozen; None where all is."""
@@ -125,9 +131,24 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         twin.share_frozen(self.actor)
         return twin
 
+    def set_training_mode(self, mode: bool) -> None:
+        """See :class:`LMActorCriticPolicy`; a masking policy that nobody renews is told of."""
+        super().set_training_mode(mode)
+        self._trainings += mode
+        if self._trainings == UNRENEWED:
+            warn_once(
+                f"The policy was trained {UNRENEWED} times, and its masking policy is still the pretrained model: for "
+                "NLPO pass callback=NLPOMaskCallback() to learn()."
+            )
+
+    def expect_renewals(self) -> None:
+        """Know that somebody renews the masking policy, if not at once."""
+        self._trainings = -math.inf
+
     @th.no_grad()
     def update_mask(self) -> None:
         """Make the masking policy a copy of the policy as it is now."""
+        self.expect_renewals()
         if self.masking_adapter is not None and self.adapter is not None:
             self.masking_adapter.load_state_dict(self.adapter.state_dict())
         if self.masking_model is not None:

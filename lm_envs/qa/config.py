@@ -91,7 +91,7 @@ class QAConfig:
             asked = "constrain=True" if self.constrain else "actions='choice'"
             raise ConfigurationError(
                 f"{asked} needs questions with choices, and the answers of {self.dataset!r} are free text: take a data "
-                "set with choices, such as 'sentiment', or leave it out"
+                "set with choices, such as dataset='sentiment', or let the agent write freely: actions='tokens'"
             )
         return questions
 

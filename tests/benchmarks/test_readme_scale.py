@@ -56,7 +56,7 @@ def test_speed_against_lengths(results):
     lines = sizes_part("lengths")(PAGE).splitlines()
     assert lines[0].endswith("median of 2 rounds on a shared 2-core Processor machine:")
     assert "| 480 | 16+32 | this project | 10,000 | 1,000,000 | 100,000 |" in lines
-    assert "| this project | rollout | 0.0 | 0.208 | 0% | 1.00 |" in lines
+    assert "| this project | rollout | 0 | 0.208 | 0% | 1.00 |" in lines
     assert "| this project, rollout, at 480 / at 48 | 0.10 (0.10 to 0.10) |" in lines
     assert not any(line.startswith("![") for line in lines)
 

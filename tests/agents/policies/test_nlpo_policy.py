@@ -22,6 +22,7 @@ from agents import (
 from agents.evaluation import evaluate
 from agents.export import export_hf
 from agents.policies.saved_policy import load_policy
+from agents.warn_once import warn_once
 from lm_envs.errors import ConfigurationError
 from lm_envs.wrappers import CandidateActions
 
@@ -244,3 +245,11 @@ def test_impossible_top_p_is_refused(lm_folder, top_p):
 def test_impossible_numbers_of_tokens_are_refused(lm_folder, least):
     with pytest.raises(ConfigurationError, match="min_tokens_to_keep must be an integer of at least 1"):
         make_model(lm_folder, min_tokens_to_keep=least)
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_masking_policy_that_nobody_renews_is_told_of(lm_folder, renewed, caplog):
+    warn_once.cache_clear()
+    model = make_model(lm_folder)
+    model.learn(32 * 4, callback=NLPOMaskCallback(update_every=50) if renewed else None)
+    assert ("pass callback=NLPOMaskCallback()" in caplog.text) is not renewed
