@@ -41,7 +41,7 @@ def test_every_python_block_is_covered_by_a_test_here():
 @pytest.mark.parametrize(
     ("name", "code"),
     TRAINING,
-    ids=[f"{name}-{code.split('from stable_baselines3 import ')[1][:3]}" for name, code in TRAINING],
+    ids=[f"{name}-{'-'.join(re.findall('import ([A-Z0-9]+[a-zA-Z]*)$', code, re.M))}" for name, code in TRAINING],
 )
 def test_the_training_examples_run(name, code, tmp_path):
     shorter = re.sub(r"model\.learn\([\d_]+", "model.learn(2_500", code)
