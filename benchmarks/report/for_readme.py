@@ -36,9 +36,12 @@ def readme_part(folder: str | Path) -> str:
         text += [f"| | {' | '.join(headings)} |", f"|---|{'---|' * len(headings)}"]
         text += [f"| {row['label']} | {' | '.join(row['estimates'])} |" for row in iqm_rows(grid, analysis)]
     text += ["", f"| case | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for row in table["rows"]:
+    begun = [row for row in table["rows"] if any(cell["value"] for cell in row["cells"])]
+    for row in begun:
         cells = " | ".join(_cell(cell) for cell in row["cells"])
         text.append(f"| {row['title']} ({row['score']}, at best {row['best']}) | {cells} |")
+    if waiting := [row["title"] for row in table["rows"] if row not in begun]:
+        text += ["", f"Declared, and not run so far: {'; '.join(waiting)}."]
     return "\n".join(text)
 
 
