@@ -35,11 +35,12 @@ def pin(threads: int) -> None:
 
 
 def _commit() -> str | None:
-    """The commit that is checked out, with ``+`` where files differ from it; None outside of a repository."""
+    """The commit that is checked out, with ``+`` where files but results differ from it; None outside of a repository."""
     root = Path(__file__).parent
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude)results")
+        return commit + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
