@@ -35,7 +35,7 @@ def pin(threads: int) -> None:
 
 
 def _commit() -> str | None:
-    """The commit that is checked out, with ``+`` where files but results differ from it; None outside of a repository."""
+    """The commit that is checked out, with ``+`` where other files than results differ; None outside of one."""
     root = Path(__file__).parent
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
