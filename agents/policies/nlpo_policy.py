@@ -121,7 +121,7 @@ class LMNLPOPolicy(LMActorCriticPolicy):
         self.masking_model = self._masking_model()  # after the optimizer was made, which must not know it
         self.masking_adapter = copy.deepcopy(self.adapter)
         self.update_mask()
-        self._trainings = 0  # since the mask was renewed by somebody else
+        self._trainings = 0  # how often, while nobody has renewed the mask
 
     def _masking_model(self) -> LanguageModel | Encoder | None:
         """A second language model that shares what is frozen; None where all is."""
