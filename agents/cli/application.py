@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from agents.cli.chat import chat
@@ -17,6 +19,7 @@ from agents.cli.serve_reward import serve_reward
 from agents.cli.train import train
 from agents.cli.train_reward_model import train_reward_model
 from agents.cli.warm_start import warm_start
+from lm_envs import __version__
 
 app = typer.Typer(
     name="lm-envs",
@@ -26,6 +29,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lm-envs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of the program itself; what it does is up to the commands."""
+
+
 app.command("train")(train)
 app.command("warm-start")(warm_start)
 app.command("evaluate")(evaluate)

@@ -39,19 +39,22 @@ class GradientAverage:
         self._gradients, self._flags = self._message.split([sum(sizes), len(sizes) + 2])
         parts = self._gradients.split(sizes)
         self._parts = [part.view(found.shape) for part, found in zip(parts, self._parameters, strict=True)]
-        self._is_queued = False
+        self._averaged_pass: int | None = None
         for parameter in self._parameters:
             parameter.register_post_accumulate_grad_hook(self._expect_end)
 
     def _expect_end(self, _: th.Tensor) -> None:
-        """Called for every parameter; asks once per backward pass for a call at its end, as torch's FSDP does."""
-        if not self._is_queued:
-            self._is_queued = True
+        """Called for every parameter; asks once per backward pass for a call at its end, as torch's FSDP does.
+
+        A pass that fails forgets who asked for its end, so passes are told apart by their numbers.
+        """
+        this_pass = th._C._current_graph_task_id()
+        if this_pass != self._averaged_pass:
+            self._averaged_pass = this_pass
             th.autograd.Variable._execution_engine.queue_callback(self._average)
 
     @th.no_grad()
     def _average(self) -> None:
-        self._is_queued = False
         for parameter, part in zip(self._parameters, self._parts, strict=True):
             if parameter.grad is None or self.weight == 0:
                 part.zero_()

@@ -188,6 +188,20 @@ class LMActorCriticPolicy(TrainedPolicy, ActorCriticPolicy):
             if model is not None:
                 model.mark_changed()
 
+    @property
+    def q_net(self) -> nn.Module:
+        """What DQN asks its policy for.
+
+        Raises:
+            ConfigurationError: Always; this policy has none.
+        """
+        raise ConfigurationError(
+            f"{type(self).__name__} has an actor and a critic, for PPO, A2C, TRPO and the like; DQN and QR-DQN "
+            "need Q-values: DQN(agents.LMQPolicy, ...)."
+        )
+
+    quantile_net = q_net
+
     # -- acting -----------------------------------------------------------------------------------------------------
 
     def forward(self, obs: TokenObs, deterministic: bool = False) -> tuple[th.Tensor, th.Tensor, th.Tensor]:  # type: ignore[override]

@@ -64,6 +64,7 @@ class LMQPolicy(TrainedPolicy):
         optimizer_class: Optimizer for everything that is trained.
         optimizer_kwargs: Its keyword arguments, without the learning rate; by default ``fused=True`` for Adam and
             AdamW.
+        use_sde: Not an argument of this policy; on-policy algorithms, which cannot use it, are told so by this name.
 
     Raises:
         ConfigurationError: For an argument with an impossible value, or spaces of another kind of environment.
@@ -94,7 +95,13 @@ class LMQPolicy(TrainedPolicy):
         quantization: str | None = None,
         optimizer_class: type[th.optim.Optimizer] = th.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
+        use_sde: bool | None = None,
     ) -> None:
+        if use_sde is not None:
+            raise ConfigurationError(
+                f"{type(self).__name__} has Q-values, for DQN and QR-DQN; on-policy algorithms (PPO, A2C, TRPO) "
+                "need an actor and a critic: PPO(agents.LMActorCriticPolicy, ...)."
+            )
         check_model_name(model)
         _check_numbers(log_prob_scale, n_quantiles, exploration, exploration_temperature, exploration_rate)
         self._max_tokens = observation_tokens(observation_space)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import lm_envs
+
 ROOT = Path(__file__).parents[3]
 
 STARTUP = """
@@ -33,6 +35,12 @@ def test_help_names_the_commands(cli: Callable) -> None:
     assert result.exit_code == 0
     assert all(name in result.stdout for name in ("train", "evaluate", "sample", "play", "list"))
     assert cli("train", "--help").exit_code == 0
+
+
+def test_version(cli: Callable) -> None:
+    result = cli("--version")
+    assert result.exit_code == 0
+    assert result.stdout == f"lm-envs {lm_envs.__version__}\n"
 
 
 def test_list(cli: Callable) -> None:

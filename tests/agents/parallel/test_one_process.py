@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 import agents
 from agents.parallel.callbacks import callbacks_of_rank
+from agents.parallel.gradients import GradientAverage
 from agents.parallel.ranks import mean_over_ranks
 from agents.parallel.threshold import AgreedThreshold
 from lm_envs.errors import ConfigurationError
@@ -75,6 +76,28 @@ def test_a_model_without_environment_is_refused(scenarios, lm_folder):
 
 def test_penalty_of_a_single_process_is_its_own():
     assert mean_over_ranks(SimpleNamespace(), 0.3) == 0.3
+
+
+def test_a_backward_pass_that_failed_does_not_end_averaging():
+    weight = th.nn.Parameter(th.ones(1))
+
+    def double(message):
+        message[0] *= 2
+
+    GradientAverage([weight], SimpleNamespace(sum_in_place=double))
+
+    def fails(_):
+        raise ValueError("out of memory")
+
+    other = th.nn.Parameter(th.ones(1))
+    middle = other * 1
+    middle.register_hook(fails)
+    with pytest.raises(ValueError, match="out of memory"):
+        (weight.sum() + middle.sum() * weight.detach()).backward()
+    assert weight.grad is not None
+    weight.grad = None
+    (3 * weight).sum().backward()
+    assert weight.grad.item() == 6
 
 
 @pytest.mark.parametrize(("mean", "exceeded"), [(0.016, True), (0.014, False)])

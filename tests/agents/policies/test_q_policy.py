@@ -10,11 +10,11 @@ import torch as th
 from gymnasium import spaces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stable_baselines3 import DQN
+from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.common.vec_env import VecNormalize
 
-from agents import LMQPolicy, SequenceReplayBuffer, make_lm_vec_env
+from agents import LMActorCriticPolicy, LMQPolicy, SequenceReplayBuffer, make_lm_vec_env
 from agents.networks.sequences import PackedSequences
 from agents.warn_once import warn_once
 from lm_envs import load_language_model
@@ -403,6 +403,16 @@ def test_each_algorithm_asks_for_its_kind_of_values(lm_folder):
         _ = make_policy(lm_folder, n_quantiles=3).q_net
     with pytest.raises(ConfigurationError, match="QRDQN predicts quantiles"):
         _ = make_policy(lm_folder).quantile_net
+
+
+def test_algorithms_of_the_other_kind_are_told_which_policy_they_need(lm_folder):
+    env = make_lm_vec_env(
+        "TextGen-v0", n_envs=2, env_kwargs={"model": lm_folder, "dataset": ["the good"], "reward": "length"}
+    )
+    with pytest.raises(ConfigurationError, match=r"PPO\(agents.LMActorCriticPolicy"):
+        PPO(LMQPolicy, env, policy_kwargs={"model": lm_folder}, device="cpu")
+    with pytest.raises(ConfigurationError, match=r"DQN\(agents.LMQPolicy"):
+        DQN(LMActorCriticPolicy, env, policy_kwargs={"model": lm_folder}, device="cpu", buffer_size=10)
 
 
 @pytest.mark.parametrize("trainable", ["heads", "all"])
