@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -102,12 +103,18 @@ def comparisons(grid: Grid, analysis: Analysis) -> list[Section]:
         {
             "prefix": prefix,
             "algorithms": labels(found.iqm),
-            "titles": [grid.cases[case]["title"] for case in found.cases],
+            "where": _where(grid, found.cases),
             "cases": counted(len(found.cases), "case"),
             "heading": f"IQM, {counted(len(found.cases), 'case')}",
         }
         for prefix, found in zip(PREFIXES, analysis.comparisons, strict=False)
     ]
+
+
+def _where(grid: Grid, cases: Sequence[str]) -> str:
+    if len(cases) == len(grid.cases):
+        return "on all cases of the set"
+    return "on all of these cases: " + "; ".join(grid.cases[case]["title"] for case in cases)
 
 
 def iqm_rows(grid: Grid, analysis: Analysis) -> list[Section]:
@@ -135,11 +142,11 @@ def apart(grid: Grid, analysis: Analysis) -> list[str]:
     perfect = [case["title"] for name, case in grid.cases.items() if starts[name] == case["best"]]
     if unknown:
         sentences.append(
-            f"The pretrained model was not measured, so there is no normalised score, on: {'; '.join(unknown)}."
+            f"The untrained policy was not measured, so there is no normalised score, on: {'; '.join(unknown)}."
         )
     if perfect:
         sentences.append(
-            f"The pretrained model is the best possible, so there is no normalised score, on: {'; '.join(perfect)}."
+            f"The untrained policy is the best possible, so there is no normalised score, on: {'; '.join(perfect)}."
         )
     return sentences
 

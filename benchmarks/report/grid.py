@@ -77,12 +77,12 @@ class Grid:
         return np.array([cell["score"] for cell in self.of(case, name)], np.float64)
 
     def untrained(self, case: str) -> float | None:
-        """The mean score of the pretrained model on a case; None where it was not measured."""
+        """The mean score of the untrained policy on a case; None where it was not measured."""
         found = self.scores(case, UNTRAINED)
         return float(found.mean()) if len(found) else None
 
     def start_of_curves(self, case: str) -> float | None:
-        """The mean score of the pretrained model on the prompts of curves; where it is unknown, on those of scores."""
+        """The mean score of the untrained policy on the prompts of curves; where it is unknown, on those of scores."""
         points = [point["score"] for cell in self.of(case, UNTRAINED) for point in cell["curve"]]
         known = [score for score in points if score is not None]
         return fmean(known) if known else self.untrained(case)
@@ -90,22 +90,22 @@ class Grid:
     def comparable(self) -> list[str]:
         """The cases whose scores can be normalised.
 
-        The pretrained model was measured there, and is not the best possible already.
+        The untrained policy was measured there, and is not the best possible already.
         """
         return [name for name, case in self.cases.items() if self.untrained(name) not in (None, case["best"])]
 
     def normalised(self, case: str, values: Array, start: float | None = None) -> Array:
-        """Scores of a comparable case, so that 0 is the pretrained model's and 1 the best possible.
+        """Scores of a comparable case, so that 0 is the untrained policy's and 1 the best possible.
 
         ``(score - untrained) / (best - untrained)``
 
         Args:
             case: The case.
             values: Scores.
-            start: The pretrained model's on the same prompts; by default on the held-out ones.
+            start: The untrained policy's on the same prompts; by default on the held-out ones.
         """
         start = self.untrained(case) if start is None else start
-        assert start is not None, f"the pretrained model was not measured on {case}"
+        assert start is not None, f"the untrained policy was not measured on {case}"
         return (values - start) / (self.cases[case]["best"] - start)
 
     def normalised_scores(self, name: str) -> dict[str, Array]:
@@ -148,8 +148,8 @@ def read_grid(folder: str | Path) -> Grid:
     """Read a folder of results.
 
     Raises:
-        DataError: It is no folder of results, a file is damaged, no cell has ended, or the pretrained model was
-            measured on no case.
+        DataError: It is no folder of results, a file is damaged, no cell has ended, or the untrained policy
+            was measured on no case.
     """
     results = ResultsFolder(folder)
     suite = results.read_suite()
@@ -168,8 +168,8 @@ def read_grid(folder: str | Path) -> Grid:
     grid = Grid(Path(folder), suite, scored, strangers, undefined, tuple(sorted(names[key] for key in stale)))
     if all(grid.untrained(case) is None for case in grid.cases):
         raise DataError(
-            f"{str(folder)!r} has no finished cell of the baseline 'untrained', and scores are measured from the "
-            f"pretrained model's. Run it with: python -m benchmarks run --set {suite['set']} --only '*/untrained/*' "
+            f"{str(folder)!r} has no finished cell of the baseline 'untrained', and scores are measured from "
+            f"its own. Run it with: python -m benchmarks run --set {suite['set']} --only '*/untrained/*' "
             f"--out {folder}"
         )
     return grid

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rliable")
 
 from benchmarks.report.analysis import analyse
-from benchmarks.report.contents import apart, findings, iqm_rows, missing_rows, problems, score_table
+from benchmarks.report.contents import apart, findings, comparisons, iqm_rows, missing_rows, problems, score_table
 from benchmarks.report.grid import read_grid
 
 from .conftest import case, cell, put
@@ -60,6 +60,8 @@ def test_those_that_ran_everywhere_are_compared_everywhere(write_folder: Write) 
     assert (list(together.iqm), together.cases) == (["ppo", "a2c", "nlpo"], ["a"])
     assert everywhere.iqm["ppo"].mean == 0.75 and together.iqm["ppo"].mean == 0.5  # (0.5 + 1) / 2
     assert [row["estimates"][0][:4] for row in iqm_rows(grid, analyse(grid))] == ["0.75", "0.20", "\N{EN DASH}"]
+    told = [each["where"] for each in comparisons(grid, analyse(grid))]
+    assert told == ["on all cases of the set", f"on all of these cases: {grid.cases['a']['title']}"]
 
 
 def test_both_directions_of_a_pair_add_up(folder: Path) -> None:
