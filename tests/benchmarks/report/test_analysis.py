@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rliable")
 
 from benchmarks.report.analysis import analyse
-from benchmarks.report.contents import apart, findings, comparisons, iqm_rows, missing_rows, problems, score_table
+from benchmarks.report.contents import apart, comparisons, findings, iqm_rows, missing_rows, problems, score_table
 from benchmarks.report.grid import read_grid
 
 from .conftest import case, cell, put
