@@ -61,7 +61,7 @@ def introduction(grid: Grid) -> list[str]:
     cells = list(grid.cells.values())
     days = sorted({cell["machine"]["date"][:10] for cell in cells})
     wall, processor = (sum(cell[key] for cell in cells) for key in ("seconds", "processor_seconds"))
-    dates = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    dates = f"on {days[0]}" if len(days) == 1 else f"between {days[0]} and {days[-1]}"
     return [
         f"The set {suite['set']} trains the model {suite['model']} on {counted(len(grid.cases), 'case')} with "
         f"{counted(len(grid.algorithms), 'algorithm')} ({labels(grid.algorithms)}), {counted(len(grid.seeds), 'seed')} "
@@ -69,7 +69,7 @@ def introduction(grid: Grid) -> list[str]:
         f"{counted(len(grid.baselines), 'baseline')} ({labels(grid.baselines)}).",
         f"{len(cells):,} of {counted(len(grid.declared()), 'cell')} are finished; a cell is one algorithm or baseline "
         f"with one seed on one case. Their wall times add up to {duration(wall)}, their processor times to "
-        f"{duration(processor)}; they ended on {dates}.",
+        f"{duration(processor)}; they ended {dates}.",
     ]
 
 
