@@ -22,6 +22,7 @@ WIDTH = 5.4  # inches; a phone shows it at two thirds of its size
 SHADE = 0.16
 CUT = 0.2  # how far below all algorithms a baseline's bar is cut off
 CUT_OFF = "\N{LEFTWARDS ARROW}"
+BELOW = "\N{DOWNWARDS ARROW}"
 
 
 @in_style
@@ -118,6 +119,8 @@ def learning_curves(
 ) -> str:
     """The curves of a case: mean over seeds with 95% intervals, and baselines as horizontal lines.
 
+    A baseline that would take more than half of the height for itself is left below, with its number.
+
     Args:
         name: Of the case.
         curves: Value, low and high end ``(3, n_points)`` of each algorithm.
@@ -126,14 +129,18 @@ def learning_curves(
         labels: Of the two axes.
     """
     axes = _lines(curves, steps, every=max(1, (len(steps) - 1) // 4))
-    for baseline, value in baselines.items():
+    ordered = sorted(baselines, key=lambda baseline: baselines[baseline])
+    below = _far_below([baselines[baseline] for baseline in ordered], list(curves.values()))
+    for baseline in ordered[below:]:
+        value = baselines[baseline]
         axes.axhline(value, color=style(baseline).color, linestyle=style(baseline).dashes, linewidth=1.1, zorder=1)
     low, high = axes.get_ylim()
-    ordered = sorted(baselines, key=lambda baseline: baselines[baseline])
-    places = _apart([baselines[baseline] for baseline in ordered], 0.062 * (high - low))
-    for baseline, y in zip(ordered, places, strict=True):
+    places = _apart([max(low, baselines[baseline]) for baseline in ordered], 0.062 * (high - low))
+    for i, (baseline, y) in enumerate(zip(ordered, places, strict=True)):
+        label = style(baseline).label
         axes.annotate(
-            style(baseline).label, (1.0, y), (4, 0), xycoords=axes.get_yaxis_transform(),
+            f"{BELOW} {label} {_signed(baselines[baseline])}" if i < below else label,
+            (1.0, y), (4, 0), xycoords=axes.get_yaxis_transform(),
             textcoords="offset points", va="center", fontsize=8, annotation_clip=False,
         )  # fmt: skip
     axes.set_xlim(0, steps[-1])
@@ -160,6 +167,16 @@ def _lines(found: Mapping[str, Array], x: Array, every: int = 5) -> Any:
     if found:
         figure.legend(loc="outside lower center", ncols=columns, handlelength=2.8)
     return axes
+
+
+def _far_below(baselines: Sequence[float], curves: Sequence[Array]) -> int:
+    """How many of the rising baselines lie farther below all that is above them than that is high."""
+    ends = [float(end) for curve in curves for end in (curve.min(), curve.max())]
+    for i in range(len(baselines), 0, -1):
+        above = [*baselines[i:], *ends]
+        if above and min(above) - baselines[i - 1] > max(above) - min(above) > 0:
+            return i
+    return 0
 
 
 def _apart(values: Sequence[float], distance: float) -> list[float]:

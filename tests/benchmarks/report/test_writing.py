@@ -9,13 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rliable")
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
-from benchmarks.report import main, readme_part
+from benchmarks.report import figures, main, readme_part
 from benchmarks.report.writing import one_line
 
 from .conftest import MACHINE, case, cell, put, write_results
@@ -193,3 +194,12 @@ def test_the_readmes_part(folder: Path) -> None:
 
 def test_one_line_leaves_no_markup() -> None:
     assert one_line("a|b\n*c* <d>") == "a\\|b \N{DOWNWARDS ARROW WITH CORNER LEFTWARDS} \\*c\\* \\<d\\>"
+
+
+def test_a_baseline_far_below_leaves_the_height_to_the_curves() -> None:
+    steps = np.array([0.0, 10.0])
+    curve = np.array([[1.9, 2.0]] * 3)
+    drawn = figures.learning_curves("a", {"ppo": curve}, steps, {"untrained": 1.8, "random": 0.04}, ("steps", "reward"))
+    assert "random 0.04" in drawn and ">untrained<" in drawn
+    near = figures.learning_curves("a", {"ppo": curve}, steps, {"untrained": 1.8, "random": 1.7}, ("steps", "reward"))
+    assert ">random<" in near
