@@ -85,7 +85,6 @@ class _TokenLogProbs(th.autograd.Function):
         bias_grad = th.zeros_like(bias) if wants_bias else None
         log_prob_grad = grads[0] if mask is None else grads[0].masked_fill(_is_illegal(mask, actions), 0.0)
         wants_entropy = bool(grads[1].any())
-        transposed = weight.T.contiguous() if wants_hidden else weight
         for part in row_chunks(hidden, weight.shape[0]):
             slope = None
             if kept is None:
@@ -100,9 +99,9 @@ class _TokenLogProbs(th.autograd.Function):
             grad = grad if slope is None else grad.mul_(slope)
             grad = (grad if ctx.layer.scale == 1.0 else grad.mul_(ctx.layer.scale)).to(hidden.dtype)
             if hidden_grad is not None:
-                hidden_grad[part] = product(grad, transposed)
+                hidden_grad[part] = product(grad, weight.T)
             if weight_grad is not None:
-                weight_grad += product(grad.T.contiguous(), hidden[part].T.contiguous())
+                weight_grad += product(grad.T, hidden[part].T)
             if bias_grad is not None:
                 bias_grad += grad.sum(dim=0)
         return hidden_grad, weight_grad, bias_grad, None, None, None

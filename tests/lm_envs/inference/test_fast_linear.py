@@ -49,6 +49,24 @@ def test_product():
     assert th.allclose(product(a, b), a @ b.T, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda n, k: th.randn(k, n).T,
+        lambda n, k: th.randn(n, 2 * k)[:, 3 : 3 + k],
+        lambda n, k: th.randn(n, 1).expand(n, k),
+        lambda n, k: th.randn(1, k).expand(n, k),
+        lambda n, k: th.randn(k, 2 * n)[:, ::2].T,
+    ],
+    ids=["transposed", "columns", "one column", "one row", "every other"],
+)
+def test_product_of_views(view):
+    a, b = view(100, 300), view(200, 300)
+    expected = a.double() @ b.double().T
+    for got in (product(a, b), product(a.contiguous(), b), product(a, b.contiguous())):
+        assert th.allclose(got.double(), expected, atol=1e-3)
+
+
 def test_second_derivatives_on_demand():
     input, weight = th.randn(64, 16, requires_grad=True), th.randn(256, 16, requires_grad=True)
     with differentiable_twice():
