@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv, VectorWrapper
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 import lm_envs  # noqa: F401 - registers the environments
+from lm_envs.environment_arguments import as_int, positive_int
 from lm_envs.errors import ConfigurationError
 
 
@@ -40,10 +42,15 @@ def make_lm_vec_env(
         The environment, monitored: ``info["episode"]`` holds return and length of episodes that ended.
 
     Raises:
-        ConfigurationError: If ``n_envs`` is below 1, or ``wrapper_class`` returns no ``VectorEnv``.
+        ConfigurationError: If ``n_envs`` is below 1, ``seed`` is no integer, or ``wrapper_class`` is for single
+            environments or returns no ``VectorEnv``.
+        UnknownNameError: If the environment has no such argument.
     """
-    if n_envs < 1:
-        raise ConfigurationError(f"n_envs must be at least 1; got {n_envs}.")
+    n_envs = positive_int("n_envs", n_envs)
+    if seed is not None and as_int(seed) is None:
+        raise ConfigurationError(f"seed must be an integer or None; got {seed!r}.")
+    if _is_for_single_environments(wrapper_class):
+        raise _not_vectorised(wrapper_class.__name__)  # type: ignore[union-attr]
     envs = gym.make_vec(env_id, num_envs=n_envs, vectorization_mode="vector_entry_point", **(env_kwargs or {}))
     if wrapper_class is not None:
         envs = wrapper_class(envs, **(wrapper_kwargs or {}))
@@ -65,15 +72,14 @@ class GymnasiumVecEnv(VecEnv):
 
     def __init__(self, envs: VectorEnv) -> None:
         if not isinstance(envs, VectorEnv):
-            raise ConfigurationError(
-                f"expected a gymnasium.vector.VectorEnv, got {type(envs).__name__}. A wrapper has to be one for "
-                "vector environments, as in gymnasium.wrappers.vector, and to return the environment."
-            )
+            raise _not_vectorised(type(envs).__name__)
         mode = envs.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ConfigurationError(
                 f"expected a vector environment with autoreset_mode SAME_STEP, as SB3 resets; got {mode}. "
-                "Build it with gym.make_vec(..., vector_kwargs=dict(autoreset_mode=AutoresetMode.SAME_STEP))."
+                "Build it with gym.make_vec(..., vectorization_mode='sync', "
+                "vector_kwargs=dict(autoreset_mode=AutoresetMode.SAME_STEP)); for environments that have nothing to do "
+                "with language models SB3 has make_vec_env."
             )
         self.envs = envs
         self._actions: np.ndarray = np.empty(0)
@@ -112,9 +118,14 @@ class GymnasiumVecEnv(VecEnv):
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the outermost wrapper that has it, once per index: all rows share it."""
-        value = getattr(self._owner(attr_name), attr_name)
-        return [value for _ in self._get_indices(indices)]
+        """An attribute of the outermost wrapper that has it, once per index; else of each single environment."""
+        name = f"single_{attr_name}" if attr_name in ("observation_space", "action_space") else attr_name
+        rows = list(self._get_indices(indices))
+        if self._is_of_single_environments(name):
+            values = self.envs.unwrapped.get_attr(name)  # type: ignore[attr-defined]
+            return [values[i] for i in rows]
+        value = getattr(self._owner(name), name)
+        return [value for _ in rows]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of the outermost wrapper that has it, else of the environment, for all rows together."""
@@ -123,7 +134,13 @@ class GymnasiumVecEnv(VecEnv):
         setattr(self._owner(attr_name), attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any) -> list[Any]:
-        """Call a method of the outermost wrapper that has it, once, and give each row its part of the result."""
+        """Call a method of the outermost wrapper that has it, once, and give each row its part of the result.
+
+        Where only single environments have it, that of each is called.
+        """
+        if self._is_of_single_environments(method_name):
+            results = self.envs.unwrapped.call(method_name, *args, **kwargs)  # type: ignore[attr-defined]
+            return [results[i] for i in self._get_indices(indices)]
         result = getattr(self._owner(method_name), method_name)(*args, **kwargs)
         is_batch = isinstance(result, Sequence | np.ndarray) and not isinstance(result, str | bytes)
         per_row = is_batch and len(result) == self.num_envs
@@ -133,6 +150,10 @@ class GymnasiumVecEnv(VecEnv):
         """Whether the vector environment is inside of such a wrapper, once per index: all rows share it."""
         is_wrapped = any(isinstance(layer, wrapper_class) for layer in self._layers()[:-1])
         return [is_wrapped for _ in self._get_indices(indices)]
+
+    def _is_of_single_environments(self, name: str) -> bool:
+        """Whether no layer has the attribute ``name``, and below all are environments one by one."""
+        return isinstance(self.envs.unwrapped, SyncVectorEnv | AsyncVectorEnv) and not hasattr(self._owner(name), name)
 
     def _layers(self) -> list[VectorEnv]:
         """The wrappers from the outermost on, then the environment."""
@@ -144,6 +165,17 @@ class GymnasiumVecEnv(VecEnv):
     def _owner(self, name: str) -> VectorEnv:
         """The outermost layer that has the attribute ``name``; the environment if none has."""
         return next((layer for layer in self._layers() if hasattr(layer, name)), self.envs.unwrapped)
+
+
+def _is_for_single_environments(wrapper_class: Any) -> bool:
+    return inspect.isclass(wrapper_class) and issubclass(wrapper_class, gym.Wrapper)
+
+
+def _not_vectorised(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"expected a gymnasium.vector.VectorEnv, got {name}. A wrapper has to be one for vector environments, as in "
+        "gymnasium.wrappers.vector, and to return the environment."
+    )
 
 
 def _rows(infos: dict[str, Any], n: int) -> list[dict[str, Any]]:

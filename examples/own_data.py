@@ -30,6 +30,7 @@ def write_data(path: Path) -> None:
 
 def main(steps: int, folder: Path) -> None:
     """Write the file, train, and print the results on the lines that were held out."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_data(folder / "questions.jsonl")
     config = make_config(
         "TextGen-v0",

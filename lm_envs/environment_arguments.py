@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lm_envs.errors import ConfigurationError, UnknownNameError
 
 if TYPE_CHECKING:
     from lm_envs.rewards import RewardSum
 
+Config = TypeVar("Config")
+
 RENDER_MODES: tuple[str, ...] = ("human", "ansi", "rgb_array")
 RENDER_FPS = 30
+
+
+GYMNASIUM_ARGUMENTS = ("max_episode_steps", "autoreset_mode", "disable_env_checker", "order_enforce")
+
+
+def config_of(config_class: type[Config], arguments: Mapping[str, Any]) -> Config:
+    """The checked arguments of a batched environment.
+
+    Raises:
+        UnknownNameError: There is no such argument.
+    """
+    known = {entry.name for entry in dataclasses.fields(config_class)}  # type: ignore[arg-type]
+    for name in arguments:
+        if name not in known:
+            remedy = ""
+            if name in GYMNASIUM_ARGUMENTS:
+                remedy = (
+                    "Episodes of the batched environment end by its own arguments, and it resets in the same step; "
+                    "Gymnasium's apply with make_vec(..., vectorization_mode='sync')."
+                )
+            raise UnknownNameError.for_name("argument of the environment", name, known, remedy)
+    return config_class(**arguments)
 
 
 def positive_int(name: str, value: Any) -> int:

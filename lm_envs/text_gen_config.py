@@ -90,7 +90,7 @@ class TextGenConfig:
             raise ConfigurationError(
                 "a dataset needs a reward: pass reward=..., a function reward(prompts, completions, "
                 "**columns) that returns one number a completion, a registered name "
-                "(lm_envs.rewards.names()), or a mapping of these to weights"
+                "(lm_envs.rewards.names(); on the command line --reward NAME), or a mapping of these to weights"
             )
 
     @property

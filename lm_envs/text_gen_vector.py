@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_envs.environment_arguments import positive_int
+from lm_envs.environment_arguments import config_of, positive_int
 from lm_envs.text_gen_config import TextGenConfig
 from lm_envs.text_gen_episodes import TextGenEpisodes
 from lm_envs.token_vector_env import TokenVectorEnv
@@ -25,5 +25,5 @@ class TextGenVectorEnv(TokenVectorEnv):
 
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
-        config = TextGenConfig(**arguments)
+        config = config_of(TextGenConfig, arguments)
         super().__init__(TextGenEpisodes(config, num_envs), config.render_mode, config.group_size)

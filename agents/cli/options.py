@@ -39,7 +39,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def key_values(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
+def key_values(texts: Sequence[str] | None, option: str, example: str = "max_new_tokens=24") -> dict[str, Any]:
     """Read ``KEY=VALUE`` texts; values are Python literals where they are one, else strings.
 
     Raises:
@@ -50,9 +50,7 @@ def key_values(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key.isidentifier():
-            raise ConfigurationError(
-                f"{option} expects KEY=VALUE, for example {option} max_new_tokens=24; got {text!r}."
-            )
+            raise ConfigurationError(f"{option} expects KEY=VALUE, for example {option} {example}; got {text!r}.")
         if key in found:
             raise ConfigurationError(f"{option} {key} is given twice.")
         found[key] = _value(value.strip())

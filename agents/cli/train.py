@@ -87,7 +87,7 @@ def _config(given: dict[str, Any]) -> TrainConfig:
         algorithm=given["algo"] or "ppo",
         reward=reward_specification(given["reward"]),
         env_kwargs=environment_arguments(given["env_kwarg"]),
-        hyperparameters=key_values(given["hyperparameter"], "--hyperparameter"),
+        hyperparameters=key_values(given["hyperparameter"], "--hyperparameter", "learning_rate=1e-4"),
         **{name: given[name] for name in same_name.split()},
     )
 

@@ -20,7 +20,9 @@ Candidates = Annotated[
 ConfFile = Annotated[
     Path | None, typer.Option(help="Hyperparameters in RL-Zoo's YAML format.", show_default="the recipe's")
 ]
-Steps = Annotated[int | None, typer.Option("--steps", "-n", help="Environment steps (tokens).")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", "-n", help="Environment steps (tokens); with --resume the new total.")
+]
 RunSeed = Annotated[int | None, typer.Option("--seed", "-s", help="Seed of everything random.", show_default="0")]
 NEnvs = Annotated[int | None, typer.Option("--n-envs", help="Environments side by side.")]
 Run = Annotated[Path | None, typer.Option("--run", help="Run folder.", show_default="runs/ENV-TASK-ALGO-...")]

@@ -269,7 +269,7 @@ def at_temperature(policy: BasePolicy, temperature: float | None) -> Iterator[No
     if not isinstance(policy, LMActorCriticPolicy):
         raise ConfigurationError(f"temperature is for actor-critic policies; {type(policy).__name__} has none.")
     if not temperature > 0:
-        raise ConfigurationError(f"temperature must be above 0; got {temperature}. For greedy text: deterministic.")
+        raise ConfigurationError(f"temperature must be above 0; got {temperature}. For greedy text pass deterministic.")
     own = policy.temperature
     policy.temperature = temperature
     try:

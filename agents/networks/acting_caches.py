@@ -39,8 +39,8 @@ class ActingCaches:
             obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``.
         """
         assert isinstance(model, LanguageModel)
+        check_tokens(obs, model.vocab_size)
         ids = obs["input_ids"]
-        check_tokens(ids)
         key = (purpose, len(ids))
         cache = self.caches.pop(key, None)
         if cache is None or cache.device != ids.device or cache.capacity != ids.shape[1]:
@@ -54,10 +54,38 @@ class ActingCaches:
         return model.last_hidden(cache, ids, obs["attention_mask"])
 
 
-def check_tokens(input_ids: th.Tensor) -> None:
-    """Raise a ConfigurationError if the tokens of an observation are no integers."""
-    if input_ids.is_floating_point():
+def check_tokens(obs: Mapping[str, th.Tensor], vocab_size: int) -> None:
+    """Check that observations hold texts as environments give them; on a GPU only what does not wait for it.
+
+    Args:
+        obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``.
+        vocab_size: Number of tokens that the model knows.
+
+    Raises:
+        ConfigurationError: One is missing, tokens are no integers or none of the model's, or padding is on the left.
+    """
+    if not {"input_ids", "attention_mask"} <= set(obs):
+        raise ConfigurationError(
+            f"expected an observation with input_ids and attention_mask, got {', '.join(sorted(obs)) or 'nothing'}. "
+            "Pass what the environment's reset or step returned."
+        )
+    ids, mask = obs["input_ids"], obs["attention_mask"]
+    if ids.is_floating_point():
         raise ConfigurationError(
             "the tokens of an observation are floating point numbers: something normalised them, such as "
             "VecNormalize. Pass it norm_obs=False."
+        )
+    if ids.device.type != "cpu":
+        return
+    if not (mask[:, 0].all() and (mask[:, 1:] <= mask[:, :-1]).all()):
+        raise ConfigurationError(
+            "expected observations padded on the right, with an attention_mask of ones, at least one, and then zeros; "
+            "got another. Did a tokenizer with padding_side='left' make them, or a wrapper that stacks observations, "
+            "such as VecFrameStack? Pad on the right, and leave such a wrapper out: an observation holds the whole "
+            "text already."
+        )
+    if int(ids.max()) >= vocab_size:
+        raise ConfigurationError(
+            f"an observation holds the token {int(ids.max())}, and the policy's model knows {vocab_size}. Does the "
+            "environment use another model than the policy? Give both the same."
         )

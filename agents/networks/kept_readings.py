@@ -76,8 +76,8 @@ class KeptReadings:
             model: The model.
             obs: ``input_ids`` and ``attention_mask``, each ``(n, n_tokens)``, and perhaps ``cursor`` ``(n, 1)``.
         """
+        check_tokens(obs, model.vocab_size)
         ids = obs["input_ids"]
-        check_tokens(ids)
         key = (purpose, len(ids))
         reading = self.caches.pop(key, None)
         if reading is None or reading.ids.device != ids.device or reading.ids.shape != ids.shape:

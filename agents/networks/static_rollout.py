@@ -90,7 +90,7 @@ class StaticRollout:
         Raises:
             ConfigurationError: Static steps were asked for, and the model allows none.
         """
-        check_tokens(obs["input_ids"])
+        check_tokens(obs, self._models[0].vocab_size)
         decoding = self._prepared(obs)
         shape, device = (len(obs["input_ids"]), 1), obs["input_ids"].device
         draws = draws and not deterministic

@@ -108,8 +108,8 @@ def read_recipe(
     sections = _read_file(Path(path))
     if env_id not in sections:
         raise ConfigurationError(
-            f"{str(path)!r} has no section {env_id!r}, only {sorted(map(str, sections))}. Sections are named after "
-            "environments, as in RL-Zoo's files."
+            f"{str(path)!r} has no section {env_id!r}, only {sorted(map(str, sections))}. Choose another algorithm or "
+            "environment, or give a file (--conf-file) with such a section, named as in RL-Zoo's files."
         )
     of_model = f"{env_id} model={model}"
     if of_model not in sections and not same_size(model, TUNED_MODEL):

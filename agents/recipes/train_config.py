@@ -22,6 +22,11 @@ SMALL_WORLD_TASKS = ("reviews",)
 DEFAULT_TASKS = {"TextGen-v0": "reviews"}
 DEFAULT_SUBJECTS = {"Dialogue-v0": "agenda", "QA-v0": "passages", "Tagging-v0": "entities"}
 """What an environment without tasks is about where nobody says."""
+_INSTEAD_OF_TASKS = {
+    "Dialogue-v0": "What a conversation is about comes from its partner: pass --env-kwarg partner=NAME, or a data set",
+    "QA-v0": "What is asked is its data set: pass --dataset, a registered name as in 'lm-envs list' or a file",
+    "Tagging-v0": "What is labelled is its data set: pass --dataset, a file in the CoNLL format",
+}
 
 
 @dataclass(frozen=True)
@@ -263,10 +268,7 @@ def check_names(env_id: str, task: str | None, dataset: str | None) -> None:
     if env_id not in lm_envs.ENV_IDS:
         raise UnknownNameError.for_name("environment", env_id, lm_envs.ENV_IDS)
     if task is not None and "task" not in environment_arguments(env_id):
-        raise ConfigurationError(
-            f"{env_id} has no tasks, got task={task!r}. What a conversation is about comes from its partner: pass "
-            "--env-kwarg partner=NAME, or a data set"
-        )
+        raise ConfigurationError(f"{env_id} has no tasks, got task={task!r}. {_INSTEAD_OF_TASKS[env_id]}")
     if task is not None and lm_envs.tasks.get(task).read_own is None and dataset is not None:
         raise ConfigurationError(f"got both task {task!r} and a data set; a task brings its own prompts. Pass one.")
 

@@ -105,6 +105,7 @@ def resume(
 
     Raises:
         CheckpointError: There is no such run, or no usable checkpoint.
+        ConfigurationError: So many steps are done already.
     """
     folder = RunFolder(path)
     config = folder.open()
@@ -115,6 +116,11 @@ def resume(
     folder.clean()
     model, state = load_newest(folder.checkpoints, lambda checkpoint: load_model(config, checkpoint))
     if steps is not None:
+        if steps <= model.num_timesteps:
+            raise ConfigurationError(
+                f"{str(folder.path)!r} has done {model.num_timesteps:,} steps already, and steps is the new total, "
+                f"with these; got {steps:,}. Pass more, or leave it out."
+            )
         write_json(folder.config, {**config.to_dict(), "versions": library_versions()})
     return _run(config, folder, model, state, _callbacks_of_algorithm(config, model.policy), callbacks, on_stage)
 
@@ -186,6 +192,8 @@ def _run(
     elif remaining > 0:
         on_stage("training")
         _learn(config, model, remaining, [*of_algorithm, *ours, *callbacks], goes_on=state is not None)
+    else:
+        on_stage(f"nothing left to train: {model.num_timesteps:,} of {config.steps:,} steps are done")
     model.logger.close()
     _finish(config, folder, model, on_stage)
     return folder

@@ -6,7 +6,7 @@ from typing import Any
 
 from lm_envs.dialogue.config import DialogueConfig
 from lm_envs.dialogue.episodes import DialogueEpisodes
-from lm_envs.environment_arguments import positive_int
+from lm_envs.environment_arguments import config_of, positive_int
 from lm_envs.token_vector_env import TokenVectorEnv
 
 
@@ -26,7 +26,7 @@ class DialogueVectorEnv(TokenVectorEnv):
 
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
-        config = DialogueConfig(**arguments)
+        config = config_of(DialogueConfig, arguments)
         super().__init__(DialogueEpisodes(config, num_envs), config.render_mode, config.group_size)
 
     @property

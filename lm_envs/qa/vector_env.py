@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_envs.environment_arguments import positive_int
+from lm_envs.environment_arguments import config_of, positive_int
 from lm_envs.qa.config import QAConfig
 from lm_envs.qa.episodes import QAEpisodes
 from lm_envs.token_vector_env import TokenVectorEnv
@@ -23,5 +23,5 @@ class QAVectorEnv(TokenVectorEnv):
 
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
-        config = QAConfig(**arguments)
+        config = config_of(QAConfig, arguments)
         super().__init__(QAEpisodes(config, num_envs), config.render_mode, config.group_size)

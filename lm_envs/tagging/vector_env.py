@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_envs.environment_arguments import positive_int
+from lm_envs.environment_arguments import config_of, positive_int
 from lm_envs.tagging.config import TaggingConfig
 from lm_envs.tagging.episodes import TaggingEpisodes
 from lm_envs.token_vector_env import TokenVectorEnv
@@ -26,7 +26,7 @@ class TaggingVectorEnv(TokenVectorEnv):
 
     def __init__(self, num_envs: int = 1, **arguments: Any) -> None:
         num_envs = positive_int("num_envs", num_envs)
-        config = TaggingConfig(**arguments)
+        config = config_of(TaggingConfig, arguments)
         super().__init__(TaggingEpisodes(config, num_envs), config.render_mode, config.group_size)
 
     @property

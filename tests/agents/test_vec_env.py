@@ -8,7 +8,7 @@ import pytest
 from stable_baselines3.common.env_util import make_vec_env
 
 from agents import GymnasiumVecEnv, make_lm_vec_env
-from lm_envs.errors import ConfigurationError, InvalidActionError
+from lm_envs.errors import ConfigurationError, InvalidActionError, UnknownNameError
 
 
 @pytest.fixture
@@ -155,10 +155,40 @@ def test_masks_as_sb3_contrib_asks_for_them(env_kwargs):
     assert masking.is_masking_supported(wrapped) and not masking.get_action_masks(wrapped).any()
 
 
-@pytest.mark.parametrize("n_envs", [0, -1])
+@pytest.mark.parametrize("n_envs", [0, -1, "4", 1.5])
 def test_number_of_environments(n_envs):
-    with pytest.raises(ConfigurationError, match="n_envs must be at least 1"):
+    with pytest.raises(ConfigurationError, match="n_envs must be an integer of at least 1"):
         make_lm_vec_env(n_envs=n_envs)
+
+
+def test_mistaken_arguments(env_kwargs):
+    with pytest.raises(ConfigurationError, match="seed must be an integer or None; got 'a'"):
+        make_lm_vec_env(env_kwargs=env_kwargs, seed="a")
+    with pytest.raises(ConfigurationError, match=r"expected a gymnasium\.vector\.VectorEnv, got TimeLimit"):
+        make_lm_vec_env(env_kwargs=env_kwargs, wrapper_class=gym.wrappers.TimeLimit)
+    with pytest.raises(UnknownNameError, match="environment 'datset'. Did you mean 'dataset'"):
+        make_lm_vec_env(env_kwargs={"datset": "x"})
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_environments_one_by_one_are_asked_for_what_only_they_have(env_kwargs, kind):
+    mode = {"autoreset_mode": gym.vector.AutoresetMode.SAME_STEP}
+    kwargs = {**env_kwargs, "reward": "length", "min_new_tokens": 2}
+    envs = gym.make_vec("TextGen-v0", num_envs=3, vectorization_mode=kind, vector_kwargs=mode, **kwargs)
+    venv = GymnasiumVecEnv(envs)
+    batched = make_lm_vec_env(n_envs=3, env_kwargs=kwargs)
+    try:
+        for env in (venv, batched):
+            env.seed(0)
+            env.reset()
+        assert np.array_equal(venv.env_method("action_masks"), batched.env_method("action_masks"))
+        assert len(venv.env_method("action_masks", indices=[1, 2])) == 2
+        assert venv.get_attr("action_space", [0]) == batched.get_attr("action_space", [0]) == [gym.spaces.Discrete(64)]
+        if kind == "sync":  # workers of the other kind end with such an error
+            with pytest.raises(AttributeError, match="no_such_attribute"):
+                venv.get_attr("no_such_attribute")
+    finally:
+        venv.close()
 
 
 def test_an_environment_that_resets_in_the_next_step_is_refused():

@@ -78,11 +78,19 @@ def test_missing_column_of_a_reward(stand_in: str) -> None:
         gym.make("TextGen-v0", model=stand_in, dataset=[{"prompt": "a", "refrence": "b"}], reward="bleu")
 
 
-@pytest.mark.parametrize("argument", ["max_tokens", "rewards"])
-def test_misspelt_argument(stand_in: str, argument: str) -> None:
-    with pytest.raises(TypeError, match=argument):
-        gym.make("TextGen-v0", model=stand_in, dataset=["a"], reward=one, **{argument: 3})
-    with pytest.raises(TypeError, match=argument):
+@pytest.mark.parametrize(
+    ("argument", "remedy"),
+    [
+        ("max_tokens", "Did you mean 'max_new_tokens'"),
+        ("rewards", "Did you mean 'reward'"),
+        ("max_episode_steps", "vectorization_mode='sync'"),
+    ],
+)
+def test_misspelt_argument(stand_in: str, argument: str, remedy: str) -> None:
+    if argument != "max_episode_steps":  # which gym.make takes for itself
+        with pytest.raises(TypeError, match=argument):
+            gym.make("TextGen-v0", model=stand_in, dataset=["a"], reward=one, **{argument: 3})
+    with pytest.raises(UnknownNameError, match=remedy):
         gym.make_vec("TextGen-v0", model=stand_in, dataset=["a"], reward=one, **{argument: 3})
 
 

@@ -8,9 +8,10 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback, StopTrainingOnRewardThreshold
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecFrameStack, VecNormalize
 
 from agents import LMActorCriticPolicy, ReferenceKLCallback, SequenceRolloutBuffer, make_lm_vec_env
+from lm_envs.errors import ConfigurationError
 
 
 def length_reward(prompts, completions, **columns):
@@ -61,3 +62,30 @@ def test_rewards_can_be_normalised(lm_folder, env_kwargs):
     venv = make_lm_vec_env("TextGen-v0", n_envs=4, seed=0, env_kwargs=env_kwargs)
     model = make_model(VecNormalize(venv, norm_obs=False, gamma=1.0), lm_folder).learn(64)
     assert model.num_timesteps == 64
+
+
+def test_stacked_observations_are_refused(lm_folder, env_kwargs):
+    venv = VecFrameStack(make_lm_vec_env("TextGen-v0", n_envs=2, env_kwargs=env_kwargs), 2)
+    with pytest.raises(ConfigurationError, match="VecFrameStack"):
+        make_model(venv, lm_folder).learn(16)
+
+
+WRONG_OBSERVATIONS = {
+    "no mask": (lambda obs: {"input_ids": obs["input_ids"]}, "input_ids and attention_mask, got input_ids"),
+    "padded on the left": (
+        lambda obs: {key: value[:, ::-1].copy() for key, value in obs.items()},
+        "padded on the right",
+    ),
+    "nothing": (lambda obs: {**obs, "attention_mask": obs["attention_mask"] * 0}, "at least one"),
+    "another tokenizer": (lambda obs: {**obs, "input_ids": obs["input_ids"] + 60}, "policy's model knows 64"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OBSERVATIONS)
+def test_predictions_for_other_observations_are_refused(lm_folder, env_kwargs, name):
+    change, message = WRONG_OBSERVATIONS[name]
+    venv = make_lm_vec_env("TextGen-v0", n_envs=2, env_kwargs=env_kwargs)
+    model = make_model(venv, lm_folder)
+    model.predict(venv.reset())
+    with pytest.raises(ConfigurationError, match=message):
+        model.predict(change(venv.reset()))

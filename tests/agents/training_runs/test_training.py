@@ -133,6 +133,18 @@ def test_a_finished_run_goes_on_with_more_steps(tmp_path: Path, small_config: Sm
     assert folder.read_evaluation()["after"]["step"] == 128
 
 
+def test_a_finished_run_says_that_nothing_is_left(tmp_path: Path, small_config: SmallConfig) -> None:
+    folder = train(small_config(steps=64), tmp_path / "run")
+    config = folder.config.read_text()
+    with pytest.raises(ConfigurationError, match=r"has done 64 steps already, .* new total, with these; got 32"):
+        resume(folder.path, steps=32)
+    assert folder.config.read_text() == config
+    stages: list[str] = []
+    resume(folder.path, on_stage=stages.append)
+    assert "nothing left to train: 64 of 64 steps are done" in stages
+    assert PPO.load(folder.model).num_timesteps == 64
+
+
 def test_training_goes_on_after_a_failure_as_the_checkpoint_says(tmp_path: Path, small_config: SmallConfig) -> None:
     class Crash(BaseCallback):
         def _on_step(self) -> bool:
