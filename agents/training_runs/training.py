@@ -109,6 +109,7 @@ def resume(
     """
     folder = RunFolder(path)
     config = folder.open()
+    steps = None if steps == config.steps else steps  # the same command again, after a kill in the last evaluation
     changes: dict[str, Any] = {"steps": steps, "threads": threads}
     changes = {key: value for key, value in changes.items() if value is not None}
     config = dataclasses.replace(config, **changes)

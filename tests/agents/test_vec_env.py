@@ -164,7 +164,9 @@ def test_number_of_environments(n_envs):
 def test_mistaken_arguments(env_kwargs):
     with pytest.raises(ConfigurationError, match="seed must be an integer or None; got 'a'"):
         make_lm_vec_env(env_kwargs=env_kwargs, seed="a")
-    with pytest.raises(ConfigurationError, match=r"expected a gymnasium\.vector\.VectorEnv, got RecordEpisodeStatistics"):
+    with pytest.raises(
+        ConfigurationError, match=r"expected a gymnasium\.vector\.VectorEnv, got RecordEpisodeStatistics"
+    ):
         make_lm_vec_env(env_kwargs=env_kwargs, wrapper_class=gym.wrappers.RecordEpisodeStatistics)
     with pytest.raises(UnknownNameError, match="environment 'datset'. Did you mean 'dataset'"):
         make_lm_vec_env(env_kwargs={"datset": "x"})

@@ -140,7 +140,7 @@ def test_a_finished_run_says_that_nothing_is_left(tmp_path: Path, small_config: 
         resume(folder.path, steps=32)
     assert folder.config.read_text() == config
     stages: list[str] = []
-    resume(folder.path, on_stage=stages.append)
+    resume(folder.path, steps=64, on_stage=stages.append)
     assert "nothing left to train: 64 of 64 steps are done" in stages
     assert PPO.load(folder.model).num_timesteps == 64
 
